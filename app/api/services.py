@@ -1,0 +1,31 @@
+"""What the handlers call: the services, put together by bootstrap and kept on the app's state."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+
+from app.services.keys import Keys
+from app.services.runs import Runs
+from app.services.turns import Turns
+from app.services.workflows import Workflows
+
+ApiRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Services:
+    """`ready`: whether the database answers; it may also raise StoreUnavailableError."""
+
+    turns: Turns
+    runs: Runs
+    workflows: Workflows
+    keys: Keys
+    ready: Callable[[], Awaitable[bool]]
+
+
+def services_of(request: ApiRequest) -> Services:
+    """The services of the app that got this request."""
+    services: Services = request.app.state.services
+    return services

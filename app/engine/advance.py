@@ -1,0 +1,89 @@
+"""Walks until every branch waits, or the run is over or about to be held.
+
+The order is fixed: the visit with the lowest number goes first; a join that waits for all fires when nothing that could
+still reach it is under way; a frame without visits and arrivals is over. What can never move is a failure of the run.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop
+
+from app.engine import messages as said
+from app.engine.context import NodeContext
+from app.engine.kind import Fail, Leave, NodeError, Outcome
+from app.engine.outcomes import settle
+from app.engine.state import Entering, Failed, Received
+from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+
+def advance(walk: Walk) -> None:
+    """Executes whatever can be executed now."""
+    while not walk.ended and not walk.pausing:
+        if walk.ready:
+            _, frame, visit = heappop(walk.ready)
+            _execute(walk, frame, visit)
+        elif not _fire_join(walk):
+            _conclude(walk)
+            return
+
+
+def _execute(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> None:
+    frame.last_node_id = visit.node.id
+    if isinstance(visit.wait, Entering) and not visit.failures and not _count(walk, frame, visit):
+        return
+    settle(walk, frame, visit, _outcome(walk, frame, visit))
+    if walk.event_bytes > walk.limits.events_bytes and not walk.ended:
+        walk.fail("limit", "limit", f"a turn may make {walk.limits.events_bytes} bytes of events")
+
+
+def _count(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> bool:
+    """Counts the execution; False: a bound was crossed and the run is over."""
+    path = frame.path + visit.node.id
+    walk.executions += 1
+    executed = walk.since_input[path] = walk.since_input.get(path, 0) + 1
+    if walk.executions > walk.limits.turn_executions:
+        walk.abort(f"a turn may execute {walk.limits.turn_executions} nodes")
+        return False
+    if executed > walk.limits.node_executions:
+        walk.abort(f"node {path!r} may be executed {walk.limits.node_executions} times without input from outside")
+        return False
+    walk.emit_of(frame, visit, said.NodeStarted)
+    return True
+
+
+def _outcome(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
+    wait = visit.wait
+    if isinstance(wait, Failed):
+        return Fail(wait.error_type, wait.error_message)
+    if visit.node.disabled:
+        return Leave()
+    context = NodeContext(walk, frame, visit)
+    try:
+        if isinstance(wait, Received):
+            return visit.node.kind.receive(context, wait.reply)
+        return visit.node.kind.enter(context)
+    except NodeError as error:
+        return Fail(error.error_type, error.error_message)
+
+
+def _fire_join(walk: Walk) -> bool:
+    """Every token at a join is consumed by one execution, when no other can come."""
+    for frame in walk.frames:
+        for node_id in frame.arrivals:
+            before = frame.graph.ancestors(node_id)
+            under_way = any(visit.node.id in before for visit in frame.visits)
+            if not under_way and not any(other in before for other in frame.arrivals):
+                del frame.arrivals[node_id]
+                walk.arrive(frame, frame.graph.nodes[node_id])
+                return True
+    return False
+
+
+def _conclude(walk: Walk) -> None:
+    """Nothing is ready and no join fires: the run waits, is complete, or stuck."""
+    if any(frame.visits for frame in walk.frames):
+        return
+    if any(frame.arrivals for frame in walk.frames):
+        walk.fail("execution_error", "stuck", "nothing in this run can move any more")
+    else:
+        walk.complete()

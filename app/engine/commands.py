@@ -1,0 +1,153 @@
+"""What each command does to a run that accepts it, before the run is walked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from app.engine import messages as said
+from app.engine.kind import Answered, Expired, Succeeded, Woke
+from app.engine.messages import (
+    Abort,
+    Answer,
+    AnyCommand,
+    DeadlinePassed,
+    EffectFailed,
+    EffectSucceeded,
+    GivenAnswer,
+    Pause,
+    Resume,
+    Start,
+    Stop,
+)
+from app.engine.outcomes import retry, start_attempt
+from app.engine.state import Asking, BackingOff, Failed, Question, Received, Sleeping, Wait, Working
+from app.engine.values import Value, storable_text
+from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+LONG_TIMER_SECONDS = 60.0  # one that fires counts as input from outside (graph.md, Limits)
+
+
+def apply(walk: Walk, command: AnyCommand) -> None:
+    """`command` is one that the run does not refuse."""
+    match command:
+        case Answer():
+            _answer(walk, command.answers, command.variables)
+        case Resume():
+            _resume(walk, command)
+        case Pause():
+            walk.pausing = True
+        case Stop():
+            walk.cancel()
+        case EffectSucceeded():
+            _effect_succeeded(walk, command)
+        case EffectFailed():
+            _effect_failed(walk, command)
+        case DeadlinePassed():
+            _fire(walk)
+            _bound_the_turn(walk)
+        case Abort():
+            walk.fail(command.source, command.source, storable_text(command.error_message))
+        case Start():
+            raise AssertionError("a start makes the run that it applies to")
+        case _:
+            assert_never(command)
+
+
+def _visits(walk: Walk) -> Iterator[tuple[OpenFrame, OpenVisit]]:
+    for frame in walk.frames:
+        for visit in frame.visits:
+            yield frame, visit
+
+
+# ---- people
+
+
+def _answer(walk: Walk, answers: tuple[GivenAnswer, ...], variables: dict[str, Value]) -> None:
+    walk.frames[0].variables.update(variables)
+    given = {answer.pause_id: answer for answer in answers}
+    if given:
+        walk.since_input.clear()
+    for frame, visit in _visits(walk):
+        if isinstance(visit.wait, Asking) and (answer := given.get(visit.wait.question.pause_id)):
+            walk.emit_of(frame, visit, said.UserSpoke, text=answer.text, value=answer.value, pause_id=answer.pause_id)
+            walk.wake(frame, visit, Received(Answered(answer.value, answer.text)))
+
+
+def _resume(walk: Walk, command: Resume) -> None:
+    """Every clock is moved by the time that the run was held; what was due when it was held fires now."""
+    stood = max(0.0, walk.now - (walk.now if walk.held_at is None else walk.held_at))
+    walk.held_at = None
+    for _, visit in _visits(walk):
+        visit.wait = _moved(visit.wait, stood)
+    _answer(walk, command.answers, command.variables)
+    _fire(walk)
+
+
+def _moved(wait: Wait, seconds: float) -> Wait:
+    match wait:
+        case Sleeping(until=until, since=since):
+            return Sleeping(until + seconds, since + seconds)
+        case BackingOff(until=until, effect=effect):
+            return BackingOff(until + seconds, effect)
+        case Asking(question=question, since=since) if question.expires_at is not None:
+            return Asking(replace(question, expires_at=question.expires_at + seconds), since + seconds)
+        case _:
+            return wait
+
+
+# ---- effects
+
+
+def _in_flight(walk: Walk, effect_id: str) -> tuple[OpenFrame, OpenVisit, Working]:
+    for frame, visit in _visits(walk):
+        if isinstance(visit.wait, Working) and visit.wait.effect.id == effect_id:
+            return frame, visit, visit.wait
+    raise AssertionError("applied only when it is in flight")
+
+
+def _effect_succeeded(walk: Walk, command: EffectSucceeded) -> None:
+    frame, visit, _ = _in_flight(walk, command.effect_id)
+    walk.wake(frame, visit, Received(Succeeded(command.result)))
+
+
+def _effect_failed(walk: Walk, command: EffectFailed) -> None:
+    frame, visit, working = _in_flight(walk, command.effect_id)
+    if not (command.retryable and retry(walk, frame, visit, command.error_type, working.effect)):
+        walk.wake(frame, visit, Failed(command.error_type, storable_text(command.error_message)))
+
+
+# ---- time
+
+
+def _fire(walk: Walk) -> None:
+    """Everything that is due: timers, next attempts, expired questions."""
+    for frame, visit in _visits(walk):
+        match visit.wait:
+            case Sleeping(until=until, since=since) if until <= walk.now:
+                _waited(walk, until - since)
+                walk.wake(frame, visit, Received(Woke()))
+            case BackingOff(until=until, effect=effect) if until <= walk.now and not walk.pausing:
+                start_attempt(walk, frame, visit, effect)
+            case Asking(question=question, since=since) if _has_expired(question, walk.now):
+                _waited(walk, (question.expires_at or since) - since)
+                walk.emit_of(frame, visit, said.QuestionExpired, pause_id=question.pause_id)
+                walk.wake(frame, visit, Received(Expired()))
+            case _:
+                pass
+
+
+def _has_expired(question: Question, now: float) -> bool:
+    return question.expires_at is not None and question.expires_at <= now
+
+
+def _waited(walk: Walk, seconds: float) -> None:
+    if seconds >= LONG_TIMER_SECONDS:
+        walk.since_input.clear()
+
+
+def _bound_the_turn(walk: Walk) -> None:
+    if walk.working_since is not None and walk.worked() >= walk.limits.turn_seconds:
+        walk.fail("limit", "limit", f"a turn may work for {walk.limits.turn_seconds:g} seconds")

@@ -1,0 +1,108 @@
+"""What a node sees of its frame while it is being executed: rendering, variables, saying things."""
+
+from __future__ import annotations
+
+from app.engine import expression, template
+from app.engine import messages as said
+from app.engine.kind import NodeError
+from app.engine.path import reserved_words
+from app.engine.times import to_iso
+from app.engine.values import UnstorableValueError, Value, measure, size_of
+from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+
+class NodeContext:
+    """Implements kind.Context and scope.Scope for one execution. What it renders is bounded, all of it together too."""
+
+    __slots__ = ("_frame", "_rendering", "_visit", "_walk", "attempt", "now")
+
+    def __init__(self, walk: Walk, frame: OpenFrame, visit: OpenVisit) -> None:
+        self.now = walk.now
+        self.attempt = visit.failures
+        self._walk = walk
+        self._frame = frame
+        self._visit = visit
+        self._rendering = template.Rendering(self, walk.limits.text_bytes)
+
+    # ---- scope.Scope
+
+    def read(self, name: str) -> Value:
+        """The value of a first segment: a reserved word, then a node's output, then an input. Raises LookupError."""
+        if name in reserved_words:
+            return self._read_reserved(name)
+        if name in self._frame.outputs:
+            return self._frame.outputs[name]
+        return self._frame.inputs[name]
+
+    def _read_reserved(self, name: str) -> Value:
+        match name:
+            case "sys":
+                return self._sys()
+            case "message":
+                return self._walk.message
+            case "vars":
+                return dict(self._frame.variables)  # a copy: a value that held what it is stored in would have no end
+            case "nodes":
+                return dict(self._frame.outputs)
+            case _:
+                raise LookupError(name)
+
+    def _sys(self) -> Value:
+        origin = self._walk.origin
+        return {
+            "run_id": origin.run_id,
+            "workflow_id": origin.workflow_id,
+            "version": origin.version,
+            "turn_number": self._walk.turn,
+            "user": origin.user,
+            "started_at": to_iso(origin.started_at),
+        }
+
+    def variable(self, name: str) -> Value:
+        """A runtime variable. Raises LookupError."""
+        return self._frame.variables[name]
+
+    # ---- kind.Context
+
+    def text(self, source: str) -> str:
+        return self._rendering.text(source)
+
+    def value(self, source: Value) -> Value:
+        return self._rendering.value(source)
+
+    def truth(self, source: str) -> bool:
+        return expression.parse(source).truth(self)
+
+    def inputs(self) -> dict[str, Value]:
+        return dict(self._frame.inputs)
+
+    def variables(self) -> dict[str, Value]:
+        return dict(self._frame.variables)
+
+    def set_variables(self, values: dict[str, Value]) -> None:
+        most = self._walk.limits.text_bytes
+        for name, value in values.items():
+            if _may_exceed(most, value) and _measured(name, value) > most:
+                raise NodeError("too_large", f"variable {name!r} is over {most} bytes")
+        self._frame.variables.update(values)
+
+    def say(self, text: str) -> None:
+        self._walk.event_bytes += len(text)
+        self._walk.emit_of(self._frame, self._visit, said.Said, text=text)
+
+    def show_variables(self) -> None:
+        shown = self.variables()
+        self._walk.event_bytes += size_of(shown)
+        self._walk.emit_of(self._frame, self._visit, said.StateShown, variables=shown)
+
+
+def _may_exceed(most: int, value: Value) -> bool:
+    """Scalars and short texts are not worth measuring."""
+    return isinstance(value, list | dict) or (isinstance(value, str) and 4 * len(value) > most)
+
+
+def _measured(name: str, value: Value) -> int:
+    try:
+        return measure(value)
+    except UnstorableValueError as error:
+        raise NodeError("invalid_value", f"variable {name!r}: {error}") from error

@@ -1,0 +1,179 @@
+"""What a node kind is: a frozen class whose fields are its configuration and whose two methods are its behaviour.
+
+`enter` is called when a token arrives, `receive` when what it waited for has come. Both are pure and return an Outcome;
+`step` knows outcomes, never kinds. Fields that hold text are templates (`template.py`), already parsed when `enter` is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from app.engine.values import Value
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing wrong with a graph: `path` is its place in the source (`nodes[3].config.prompt`)."""
+
+    path: str
+    message: str
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """The node is done: `output` is stored and the token leaves by `handle`."""
+
+    output: Value = None
+    handle: str = "out"
+
+
+class EndBranch(msgspec.Struct, frozen=True):
+    """The branch ends here; `outputs` are merged into those of the frame."""
+
+    outputs: dict[str, Value] = {}
+
+
+class Await(msgspec.Struct, frozen=True):
+    """Outside work: `operation` names the performer, `request` is what it gets. `once` effects never repeat after
+    their result is committed; others may run again. `timeout_seconds` bounds one attempt."""
+
+    operation: str
+    request: Value
+    once: bool = True
+    timeout_seconds: float = 30.0
+
+
+class Sleep(msgspec.Struct, frozen=True):
+    """A durable timer: `until` in unix seconds. What has passed fires at once."""
+
+    until: float
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A question to a person. `expires_at` in unix seconds, None: never."""
+
+    kind: str
+    prompt: str
+    schema: Value = None
+    choices: tuple[Choice, ...] = ()
+    expires_at: float | None = None
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """The node failed; `error_type` is one of graph.md's list. `retryable`: a `retry` of the node may repeat it."""
+
+    error_type: str
+    error_message: str
+    retryable: bool = False
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One answer that a question offers."""
+
+    id: str
+    title: str
+
+
+Outcome = Leave | EndBranch | Await | Sleep | Ask | Fail
+
+
+class Succeeded(msgspec.Struct, frozen=True, tag=True):
+    """What an effect brought."""
+
+    result: Value
+
+
+class Answered(msgspec.Struct, frozen=True, tag=True):
+    """What a person answered: `value`, and its text form."""
+
+    value: Value
+    text: str
+
+
+class Woke(msgspec.Struct, frozen=True, tag=True):
+    """The node's timer fired."""
+
+
+class Expired(msgspec.Struct, frozen=True, tag=True):
+    """Nobody answered in time."""
+
+
+Reply = Succeeded | Answered | Woke | Expired
+
+
+class Context(Protocol):
+    """What a node may see and do while it is being executed. Everything else comes in through its configuration."""
+
+    now: float
+    attempt: int  # failed attempts before this one
+
+    def text(self, template: str) -> str:
+        """Rendered as text. Raises NodeError."""
+
+    def value(self, template: Value) -> Value:
+        """Rendered, keeping the type of a value that is one reference; walks lists and objects. Raises NodeError."""
+
+    def truth(self, expression: str) -> bool:
+        """A condition's value. Raises NodeError."""
+
+    def inputs(self) -> dict[str, Value]:
+        """The frame's start inputs."""
+
+    def variables(self) -> dict[str, Value]:
+        """The frame's runtime variables."""
+
+    def set_variables(self, values: dict[str, Value]) -> None:
+        """Writes runtime variables, all or none. Raises NodeError when one is too large."""
+
+    def say(self, text: str) -> None:
+        """Says something to the user."""
+
+    def show_variables(self) -> None:
+        """Makes an event of the runtime variables."""
+
+
+class NodeError(Exception):
+    """A node cannot go on: becomes a Fail. Its own type, so that nothing else is caught by mistake."""
+
+    def __init__(self, error_type: str, error_message: str) -> None:
+        super().__init__(error_message)
+        self.error_type = error_type
+        self.error_message = error_message
+
+
+class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every kind. A field's type is its shape; the class variables say how it is validated.
+
+    `plain_texts`: fields that are text but no templates (the kind's own `faults` checks what they are); `may_retry`: its
+    config may have `retry`; `waits`: a cycle through it is no tight loop.
+    """
+
+    kind: ClassVar[str]
+    plain_texts: ClassVar[frozenset[str]] = frozenset()
+    may_retry: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
+
+    def handles(self) -> Iterable[str]:
+        """The outlets an edge may leave by (besides `error`)."""
+        return ("out",)
+
+    def faults(self, path: str) -> Iterable[Fault]:
+        """What the types cannot say. `path` is the place of the config."""
+        return ()
+
+    def schemas(self, path: str) -> Iterable[tuple[str, Value]]:
+        """Every JSON Schema in the config with its place, for those to check who can. `path` is the place of the config."""
+        return ()
+
+    def slows_a_cycle(self) -> bool:
+        """As configured, does it wait for something?"""
+        return self.waits
+
+    def enter(self, ctx: Context) -> Outcome:
+        """What it does with a token."""
+        raise NotImplementedError
+
+    def receive(self, ctx: Context, reply: Reply) -> Outcome:
+        """What it does with what it waited for."""
+        raise AssertionError(f"{type(self).__name__} waits for nothing, got {reply!r}")

@@ -1,0 +1,174 @@
+"""What becomes of a visit: it leaves, ends its branch, waits for outside work, a timer or a person, or fails."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+
+from app.engine import messages as said
+from app.engine.context import NodeContext
+from app.engine.kind import Ask, Await, EndBranch, Fail, Leave, NodeError, Outcome, Sleep, Woke
+from app.engine.state import Asking, BackingOff, Effect, Entering, Question, Received, Sleeping, Working
+from app.engine.values import UnstorableValueError, Value, measure
+from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+
+def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> None:
+    """Does what the node wants next."""
+    match outcome:
+        case Leave(output=output, handle=handle):
+            _leave(walk, frame, visit, output, handle)
+        case EndBranch(outputs=outputs):
+            _end_branch(walk, frame, visit, outputs)
+        case Await():
+            visit.effects += 1
+            visit.wait = Working(_effect(frame, visit, outcome))
+        case Sleep(until=until) if until <= walk.now:
+            walk.wake(frame, visit, Received(Woke()))
+        case Sleep(until=until):
+            visit.wait = Sleeping(until, walk.now)
+        case Ask():
+            _ask(walk, frame, visit, outcome)
+        case Fail():
+            _fail(walk, frame, visit, outcome)
+        case _:
+            assert_never(outcome)
+
+
+def _leave(walk: Walk, frame: OpenFrame, visit: OpenVisit, output: Value, handle: str) -> None:
+    if fault := _count_bytes(walk, output):
+        _fail(walk, frame, visit, fault)
+        return
+    frame.outputs[visit.node.id] = output
+    walk.emit_of(frame, visit, said.NodeFinished, output=output, handle=handle, skipped=visit.node.disabled)
+    walk.leave(frame, visit, handle)
+
+
+def _end_branch(walk: Walk, frame: OpenFrame, visit: OpenVisit, outputs: dict[str, Value]) -> None:
+    if fault := _count_bytes(walk, outputs):
+        _fail(walk, frame, visit, fault)
+        return
+    frame.results.update(outputs)
+    frame.visits.remove(visit)
+    walk.emit_of(frame, visit, said.NodeFinished, output=outputs)
+
+
+def _count_bytes(walk: Walk, output: Value) -> Fail | None:
+    """Counts an output among the events' bytes. A Fail: it cannot be one."""
+    if output is None:
+        return None
+    try:
+        size = measure(output)
+    except UnstorableValueError as error:
+        return Fail("invalid_value", f"its output cannot be kept: {error}")
+    if size > walk.limits.output_bytes:
+        return Fail("too_large", f"its output is over {walk.limits.output_bytes} bytes")
+    walk.event_bytes += size
+    return None
+
+
+def _effect(frame: OpenFrame, visit: OpenVisit, wanted: Await) -> Effect:
+    bound = visit.node.timeout_seconds
+    return Effect(
+        id=f"{frame.path}{visit.node.id}#{visit.number}.{visit.effects}",
+        operation=wanted.operation,
+        request=wanted.request,
+        once=wanted.once,
+        timeout_seconds=wanted.timeout_seconds if bound is None else bound,
+    )
+
+
+def _ask(walk: Walk, frame: OpenFrame, visit: OpenVisit, ask: Ask) -> None:
+    question = Question(
+        pause_id=f"pause_{walk.next_pause}",
+        kind=ask.kind,
+        prompt=ask.prompt,
+        schema=ask.schema,
+        choices=ask.choices,
+        expires_at=ask.expires_at,
+    )
+    walk.next_pause += 1
+    walk.event_bytes += len(ask.prompt) + sum(len(choice.id) + len(choice.title) for choice in ask.choices)
+    visit.wait = Asking(question, walk.now)
+    walk.emit_of(frame, visit, said.QuestionOpened, **msgspec.structs.asdict(question))
+
+
+# ---- failures
+
+
+def _fail(walk: Walk, frame: OpenFrame, visit: OpenVisit, fail: Fail) -> None:
+    if fail.retryable and retry(walk, frame, visit, fail.error_type):
+        return
+    node = visit.node
+    error: dict[str, Value] = {"error_type": fail.error_type, "error_message": fail.error_message}
+    match node.on_error:
+        case "branch":
+            _go_on(walk, frame, visit, fail, error, "error")
+        case "default":
+            default = _default_output(walk, frame, visit)
+            if isinstance(default, Fail):
+                _fail_run(walk, frame, visit, default)
+            else:
+                _go_on(walk, frame, visit, fail, default, "out")
+        case "fail":
+            _fail_run(walk, frame, visit, fail)
+        case _:
+            assert_never(node.on_error)
+
+
+def _go_on(walk: Walk, frame: OpenFrame, visit: OpenVisit, fail: Fail, output: Value, handle: str) -> None:
+    frame.outputs[visit.node.id] = output
+    walk.emit_of(
+        frame,
+        visit,
+        said.NodeFinished,
+        output=output,
+        handle=handle,
+        error_type=fail.error_type,
+        error_message=fail.error_message,
+    )
+    walk.leave(frame, visit, handle)
+
+
+def _fail_run(walk: Walk, frame: OpenFrame, visit: OpenVisit, fail: Fail) -> None:
+    walk.emit_of(frame, visit, said.NodeFinished, error_type=fail.error_type, error_message=fail.error_message)
+    source = "expired" if fail.error_type == "expired" else "execution_error"
+    walk.fail(source, fail.error_type, f"node {frame.path + visit.node.id!r} failed: {fail.error_message}")
+
+
+def _default_output(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Value | Fail:
+    try:
+        output = NodeContext(walk, frame, visit).value(visit.node.default_output)
+    except NodeError as error:
+        return Fail(error.error_type, f"default_output: {error.error_message}")
+    return _count_bytes(walk, output) or output
+
+
+def retry(walk: Walk, frame: OpenFrame, visit: OpenVisit, error_type: str, effect: Effect | None = None) -> bool:
+    """Sets the next attempt up if the node's `retry` has one left: of `effect`, or of the node itself when None.
+    While the run is about to be held no attempt starts."""
+    failed = visit.failures + 1 if effect is None else effect.attempt
+    policy = visit.node.retry
+    if policy is None or failed >= policy.max_attempts:
+        return False
+    delay = policy.delay_seconds * policy.backoff ** (failed - 1)
+    walk.emit_of(frame, visit, said.NodeRetried, attempt=failed, error_type=error_type, delay_seconds=delay)
+    again = None
+    if effect is None:
+        visit.failures += 1
+    else:
+        again = msgspec.structs.replace(effect, attempt=effect.attempt + 1)
+    if delay or walk.pausing:
+        visit.wait = BackingOff(walk.now + delay, again)
+    else:
+        start_attempt(walk, frame, visit, again)
+    return True
+
+
+def start_attempt(walk: Walk, frame: OpenFrame, visit: OpenVisit, effect: Effect | None) -> None:
+    """The next attempt of the effect, or of the node itself, begins."""
+    if effect is None:
+        walk.wake(frame, visit, Entering())
+    else:
+        visit.wait = Working(effect)

@@ -1,0 +1,269 @@
+"""Where a run stands. A frozen value: each step makes a new one; everything else about a run is derived from it.
+
+It is stored (`encode`), so that names of fields and of tagged classes, and defaults, are wire format. A new field with a
+default needs nothing else; whatever else changes takes a new FORMAT and an entry in UPCASTERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from app.engine.kind import Choice, Reply
+from app.engine.values import Value, ext_hook, pack, unpack
+
+FORMAT: Final = 1
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+UPCASTERS: Final[Mapping[int, Upcaster]] = {}  # by the format that they read; each makes the next one of it
+
+Ending = Literal["completed", "failed", "cancelled", "aborted_looping_risk"]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of a turn (graph.md, Limits). Sizes in bytes, times in seconds."""
+
+    turn_executions: int = 500
+    turn_seconds: float = 300.0
+    node_executions: int = 25
+    branches: int = 10
+    text_bytes: int = 256 * 1024
+    output_bytes: int = 1024 * 1024
+    state_bytes: int = 4 * 1024 * 1024
+    events_bytes: int = 4 * 1024 * 1024
+    reply_bytes: int = 4 * 1024 * 1024
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Outside work in flight. `id` is `path#visit.k`; it stays the same over attempts, which count from 1."""
+
+    id: str
+    operation: str
+    request: Value
+    once: bool
+    timeout_seconds: float
+    attempt: int = 1
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an open pause asks. `expires_at` in unix seconds, None: never."""
+
+    pause_id: str
+    kind: str
+    prompt: str
+    schema: Value = None
+    choices: tuple[Choice, ...] = ()
+    expires_at: float | None = None
+
+
+class Entering(msgspec.Struct, frozen=True, tag=True):
+    """The token has arrived, the node has not been entered."""
+
+
+class Received(msgspec.Struct, frozen=True, tag=True):
+    """What it waited for has come, the node has not seen it."""
+
+    reply: Reply
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """Its effect failed for good, the failure has not been handled."""
+
+    error_type: str
+    error_message: str
+
+
+class Working(msgspec.Struct, frozen=True, tag=True):
+    """An effect is in flight."""
+
+    effect: Effect
+
+
+class Sleeping(msgspec.Struct, frozen=True, tag=True):
+    """A timer runs until `until`; it was set at `since` (unix seconds)."""
+
+    until: float
+    since: float
+
+
+class BackingOff(msgspec.Struct, frozen=True, tag=True):
+    """The next attempt starts at `until`: of `effect`, or of the node itself when None."""
+
+    until: float
+    effect: Effect | None = None
+
+
+class Asking(msgspec.Struct, frozen=True, tag=True):
+    """A question is open since `since` (unix seconds)."""
+
+    question: Question
+    since: float
+
+
+Wait = Entering | Received | Failed | Working | Sleeping | BackingOff | Asking
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One execution of a node. `number` counts over the run; `failures`: of the node itself, attempts that failed;
+    `effects`: made so far."""
+
+    node_id: str
+    number: int
+    wait: Wait = Entering()
+    failures: int = 0
+    effects: int = 0
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A graph under execution. `path`: what its nodes' paths begin with; `graph`: its key among the run's graphs;
+    `arrivals`: tokens that wait at joins; `results`: merged outputs of the ends reached; `parent`: number of the visit
+    that holds it (None: the run's own, which is the first)."""
+
+    path: str = ""
+    graph: str
+    inputs: dict[str, Value] = {}
+    variables: dict[str, Value] = {}
+    outputs: dict[str, Value] = {}
+    visits: tuple[Visit, ...] = ()
+    arrivals: dict[str, int] = {}
+    results: dict[str, Value] = {}
+    last_node_id: str | None = None
+    parent: int | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What `sys` shows of the run. `started_at` in unix seconds."""
+
+    run_id: str
+    workflow_id: str
+    version: int
+    user: str | None
+    started_at: float
+
+
+class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything needed to go on. `turn`: the last one opened; `held_at`: paused by command since; `pausing`: will be
+    held once the once-effects in flight have settled; `since_input`: executions by path since the last input from outside;
+    `worked_seconds`: of effects in this turn, `working_since` the time from which the present ones count."""
+
+    format: int  # has no default: it is always written
+    origin: Origin
+    frames: tuple[Frame, ...]
+    turn: int = 0
+    turn_started_at: float = 0.0
+    next_seq: int = 1
+    next_visit: int = 1
+    next_pause: int = 1
+    executions: int = 0
+    since_input: dict[str, int] = {}
+    worked_seconds: float = 0.0
+    working_since: float | None = None
+    message: str | None = None
+    pausing: bool = False
+    held_at: float | None = None
+    ended: Ending | None = None
+    termination_source: str | None = None
+    error: str | None = None
+    outputs: dict[str, Value] = {}
+
+
+class UnknownFormatError(Exception):
+    """The state was written by a newer process."""
+
+
+class _Head(msgspec.Struct):
+    format: int
+
+
+_decoder = msgspec.msgpack.Decoder(ExecutorState, ext_hook=ext_hook)
+_head = msgspec.msgpack.Decoder(_Head, ext_hook=ext_hook)
+
+
+def encode(state: ExecutorState) -> bytes:
+    """msgpack. Raises UnstorableValueError."""
+    return pack(state)
+
+
+def decode(data: bytes) -> ExecutorState:
+    """The inverse of `encode`, also of older formats. Raises UnknownFormatError for a format newer than ours."""
+    number = _head.decode(data).format
+    if number == FORMAT:
+        return _decoder.decode(data)
+    if number > FORMAT:
+        raise UnknownFormatError(f"state format {number}, this process knows {FORMAT}")
+    return _decoder.decode(pack(upcast(unpack(data), UPCASTERS, FORMAT)))
+
+
+def upcast(plain: dict[str, Any], upcasters: Mapping[int, Upcaster], wanted: int) -> dict[str, Any]:
+    """A state of an older format, as plain values, step by step in format `wanted`."""
+    for number in range(plain["format"], wanted):
+        plain = {**upcasters[number](plain), "format": number + 1}
+    return plain
+
+
+def visits(state: ExecutorState) -> list[Visit]:
+    """Every visit of every frame, oldest first."""
+    if len(state.frames) == 1:
+        return list(state.frames[0].visits)
+    return sorted((visit for frame in state.frames for visit in frame.visits), key=lambda visit: visit.number)
+
+
+def effects(state: ExecutorState) -> list[Effect]:
+    """The effects in flight; none while the run is held or over."""
+    if state.held_at is not None or state.ended:
+        return []
+    return [visit.wait.effect for visit in visits(state) if isinstance(visit.wait, Working)]
+
+
+def questions(state: ExecutorState) -> list[tuple[Frame, Visit, Question]]:
+    """The open pauses, oldest first."""
+    found = [
+        (frame, visit, visit.wait.question)
+        for frame in state.frames
+        for visit in frame.visits
+        if isinstance(visit.wait, Asking)
+    ]
+    return sorted(found, key=lambda item: item[1].number)
+
+
+def at_rest(state: ExecutorState) -> bool:
+    """Ended, held, or a question is open and no effect is in flight (timers may be)."""
+    if state.ended or state.held_at is not None:
+        return True
+    waits = [visit.wait for visit in visits(state)]
+    return any(isinstance(wait, Asking) for wait in waits) and not any(isinstance(wait, Working) for wait in waits)
+
+
+def status(state: ExecutorState) -> str:
+    """One of the nine of the interactive dialect."""
+    if state.ended:
+        return state.ended
+    if state.held_at is not None:
+        return "paused"
+    return "waiting_for_user_input" if at_rest(state) else "running"
+
+
+def has_timers(state: ExecutorState) -> bool:
+    """Timers or attempts to come, deadlines of questions not counted."""
+    return not state.ended and any(isinstance(visit.wait, Sleeping | BackingOff) for visit in visits(state))
+
+
+def next_deadline(state: ExecutorState, limits: Limits) -> float | None:
+    """The earliest time at which something of the run is due, unix seconds; None: nothing ever, or its clocks stand."""
+    if state.held_at is not None or state.ended:
+        return None
+    times: list[float] = []
+    for visit in visits(state):
+        match visit.wait:
+            case Sleeping(until=until):
+                times.append(until)
+            case BackingOff(until=until) if not state.pausing:
+                times.append(until)
+            case Asking(question=question) if question.expires_at is not None:
+                times.append(question.expires_at)
+            case _:
+                pass
+    if state.working_since is not None:
+        times.append(state.working_since + max(0.0, limits.turn_seconds - state.worked_seconds))
+    return min(times, default=None)

@@ -1,0 +1,248 @@
+"""One step under way: the state thawed, the events so far, and the few moves that everything else is made of.
+
+Lives for the length of one `step` and is never shared. Tokens become visits; a visit that has something to do stands in
+`ready`, by its number; a token at a join that waits for all is only counted, in `arrivals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from heapq import heapify, heappush
+from typing import Any
+
+import msgspec
+
+from app.engine import messages as said
+from app.engine.graph import Edge, Graph, Node
+from app.engine.state import (
+    Ending,
+    Entering,
+    ExecutorState,
+    Failed,
+    Frame,
+    Limits,
+    Received,
+    Visit,
+    Wait,
+    Working,
+)
+from app.engine.values import Value
+
+Ready = Entering | Received | Failed
+
+
+class OpenVisit:
+    """A Visit that may change."""
+
+    __slots__ = ("effects", "failures", "node", "number", "wait")
+
+    def __init__(self, node: Node, number: int, wait: Wait, failures: int = 0, effects: int = 0) -> None:
+        self.node = node
+        self.number = number
+        self.wait = wait
+        self.failures = failures
+        self.effects = effects
+
+    def freeze(self) -> Visit:
+        return Visit(
+            node_id=self.node.id, number=self.number, wait=self.wait, failures=self.failures, effects=self.effects
+        )
+
+
+class OpenFrame:
+    """A Frame that may change; its dictionaries are its own copies. `graph` None: it can only be ended."""
+
+    __slots__ = (
+        "_frame",
+        "_graph",
+        "arrivals",
+        "inputs",
+        "last_node_id",
+        "outputs",
+        "path",
+        "results",
+        "variables",
+        "visits",
+    )
+
+    def __init__(self, frame: Frame, graph: Graph | None) -> None:
+        self._frame = frame
+        self._graph = graph
+        self.path = frame.path
+        self.inputs = frame.inputs
+        self.variables = dict(frame.variables)
+        self.outputs = dict(frame.outputs)
+        self.arrivals = dict(frame.arrivals)
+        self.results = dict(frame.results)
+        self.last_node_id = frame.last_node_id
+        self.visits: list[OpenVisit] = []
+        if graph is not None:
+            self.visits += [
+                OpenVisit(graph.nodes[v.node_id], v.number, v.wait, v.failures, v.effects) for v in frame.visits
+            ]
+
+    @property
+    def graph(self) -> Graph:
+        assert self._graph is not None, "nothing moves in a frame whose graph is gone"
+        return self._graph
+
+    def freeze(self) -> Frame:
+        return msgspec.structs.replace(
+            self._frame,
+            variables=self.variables,
+            outputs=self.outputs,
+            visits=tuple([visit.freeze() for visit in self.visits]),
+            arrivals=self.arrivals,
+            results=self.results,
+            last_node_id=self.last_node_id,
+        )
+
+
+class Walk:
+    """The mutable side of one step. `graphs` may lack those of frames that will only be ended."""
+
+    def __init__(self, graphs: Mapping[str, Graph], state: ExecutorState, now: float, limits: Limits) -> None:
+        self.origin = state.origin
+        self.turn = state.turn
+        self.message = state.message
+        self.now = now
+        self.limits = limits
+        self.frames = [OpenFrame(frame, graphs.get(frame.graph)) for frame in state.frames]
+        self.ready = [(v.number, f, v) for f in self.frames for v in f.visits if isinstance(v.wait, Ready)]
+        heapify(self.ready)
+        self.events: list[said.AnyEvent] = []
+        self.event_bytes = 0  # of what users brought; the rest is small
+        self.next_seq = state.next_seq
+        self.next_visit = state.next_visit
+        self.next_pause = state.next_pause
+        self.executions = state.executions
+        self.since_input = dict(state.since_input)
+        self.pausing = state.pausing
+        self.held_at = state.held_at
+        self.working_since = state.working_since
+        self.worked_seconds = state.worked_seconds
+        self.ended: Ending | None = None
+        self.termination_source: str | None = None
+        self.error_type = ""
+        self.error: str | None = None
+        self.outputs: dict[str, Value] = {}
+
+    # ---- events
+
+    def emit(self, event: Callable[..., said.AnyEvent], **fields: Any) -> None:
+        """Appends an event under the next number."""
+        self.events.append(event(seq=self.next_seq, at=self.now, **fields))
+        self.next_seq += 1
+
+    def emit_of(self, frame: OpenFrame, visit: OpenVisit, event: Callable[..., said.AnyEvent], **fields: Any) -> None:
+        """An event of a node's visit."""
+        node = visit.node
+        self.emit(event, node_id=node.id, node_name=node.name, path=frame.path + node.id, visit=visit.number, **fields)
+
+    # ---- tokens
+
+    def arrive(self, frame: OpenFrame, node: Node) -> None:
+        """A token arrives at a node and is executed."""
+        visit = OpenVisit(node, self.next_visit, Entering())
+        self.next_visit += 1
+        frame.visits.append(visit)
+        heappush(self.ready, (visit.number, frame, visit))
+
+    def wake(self, frame: OpenFrame, visit: OpenVisit, wait: Ready) -> None:
+        """A waiting visit has something to do."""
+        visit.wait = wait
+        heappush(self.ready, (visit.number, frame, visit))
+
+    def leave(self, frame: OpenFrame, visit: OpenVisit, handle: str) -> None:
+        """The visit is over, its token goes along every edge of `handle`; without one the branch ends."""
+        frame.visits.remove(visit)
+        edges = frame.graph.leaving(visit.node.id, handle)
+        for edge in edges:
+            self._take(frame, visit.node, edge)
+        if len(edges) > 1 and self._branches() > self.limits.branches:
+            self.fail("limit", "limit", f"a run may have {self.limits.branches} parallel branches")
+
+    def _take(self, frame: OpenFrame, source: Node, edge: Edge) -> None:
+        target = frame.graph.nodes[edge.target]
+        self.emit(
+            said.EdgeTaken,
+            edge_id=edge.id,
+            source=source.id,
+            source_name=source.name,
+            target=target.id,
+            target_name=target.name,
+            handle=edge.source_handle,
+            conditional=edge.source_handle != "out",
+            path=frame.path,
+        )
+        if target.join == "all":
+            frame.arrivals[target.id] = frame.arrivals.get(target.id, 0) + 1
+        else:
+            self.arrive(frame, target)
+
+    def _branches(self) -> int:
+        return sum(len(frame.visits) + sum(frame.arrivals.values()) for frame in self.frames)
+
+    # ---- endings
+
+    def complete(self) -> None:
+        """Every branch has ended."""
+        self._end("completed")
+        self.outputs = self.frames[0].results
+
+    def cancel(self) -> None:
+        """Stopped by command."""
+        self._end("cancelled", "stopped")
+
+    def fail(self, source: str, error_type: str, message: str) -> None:
+        """The run fails; `source` is its termination_source."""
+        self._end("failed", source, message)
+        self.error_type = error_type
+
+    def abort(self, why: str) -> None:
+        """It executed too much: maybe it would never end."""
+        self.emit(said.Warned, message=why)
+        self._end("aborted_looping_risk", "looping_risk", why)
+
+    def _end(self, ending: Ending, source: str | None = None, error: str | None = None) -> None:
+        self.ended, self.termination_source, self.error = ending, source, error
+        self.pausing, self.held_at = False, None
+        self.ready.clear()
+        for frame in self.frames:
+            frame.visits.clear()
+            frame.arrivals.clear()
+
+    # ---- the frozen side
+
+    def worked(self) -> float:
+        """Seconds of outside work in this turn, up to now."""
+        return self.worked_seconds + (0.0 if self.working_since is None else max(0.0, self.now - self.working_since))
+
+    def set_work_clock(self) -> None:
+        """The clock of outside work runs while an effect is in flight and the run is not held."""
+        waits = [visit.wait for frame in self.frames for visit in frame.visits]
+        runs = self.held_at is None and any(isinstance(wait, Working) for wait in waits)
+        if runs and self.working_since is None:
+            self.working_since = self.now
+        elif not runs:
+            self.worked_seconds, self.working_since = self.worked(), None
+
+    def freeze(self, before: ExecutorState) -> ExecutorState:
+        """The state as it is now."""
+        return msgspec.structs.replace(
+            before,
+            frames=tuple([frame.freeze() for frame in self.frames]),
+            next_seq=self.next_seq,
+            next_visit=self.next_visit,
+            next_pause=self.next_pause,
+            executions=self.executions,
+            since_input=self.since_input,
+            worked_seconds=self.worked_seconds,
+            working_since=self.working_since,
+            pausing=self.pausing,
+            held_at=self.held_at,
+            ended=self.ended,
+            termination_source=self.termination_source,
+            error=self.error,
+            outputs=self.outputs,
+        )

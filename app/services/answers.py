@@ -1,0 +1,73 @@
+"""Which open pauses an answer is meant for, and whether it fits what they ask."""
+
+from __future__ import annotations
+
+from app.engine.messages import GivenAnswer
+from app.engine.state import ExecutorState, Question, questions
+from app.engine.values import Value, size_of, to_text
+from app.ports import AnswerChecker
+from app.services.errors import Detail, ServiceError
+from app.services.facts import TurnRequest
+
+
+def pause_ids(state: ExecutorState) -> tuple[str, ...]:
+    """The open pauses, oldest first."""
+    return tuple(question.pause_id for _, _, question in questions(state))
+
+
+def has_answer(request: TurnRequest) -> bool:
+    return request.answer_given or request.answers is not None
+
+
+def resolve(
+    request: TurnRequest, state: ExecutorState, aim: tuple[str, ...] | None, checker: AnswerChecker, limit: int
+) -> tuple[GivenAnswer, ...]:
+    """The answers by pause. Raises ServiceError: ambiguous_answer, unknown_pause, pause_already_answered, invalid_answer,
+    too_large. `aim`: the pauses open at the first read at rest."""
+    opened = {question.pause_id: question for _, _, question in questions(state)}
+    if request.answers is not None:
+        given = dict(request.answers)
+        _known(given, opened, state)
+    elif len(opened) > 1:
+        raise ServiceError("ambiguous_answer", f"several pauses are open, name one in answers: {list(opened)}")
+    elif aim is not None and tuple(opened) != aim:
+        raise ServiceError("pause_already_answered", "the pause was answered by someone else")
+    else:
+        given = dict.fromkeys(opened, request.answer)
+    faults: list[Detail] = []
+    answers = []
+    for pause_id, value in given.items():
+        text = request.answer_text if request.answers is None and request.answer_text is not None else to_text(value)
+        place = f"answers.{pause_id}" if request.answers is not None else "answer"
+        if size_of(value) > limit:
+            raise ServiceError(
+                "too_large", f"an answer may have {limit} bytes", details=[Detail(place, "is too large")]
+            )
+        value, wrong = fit(opened[pause_id], value, checker)
+        faults += [Detail(f"{place}.{path}" if path else place, message) for path, message in wrong]
+        answers.append(GivenAnswer(pause_id, value, text))
+    if faults:
+        raise ServiceError("invalid_answer", "the answer does not fit what is asked", details=faults)
+    return tuple(answers)
+
+
+def _known(given: dict[str, Value], opened: dict[str, Question], state: ExecutorState) -> None:
+    for pause_id in given:
+        if pause_id in opened:
+            continue
+        number = pause_id.removeprefix("pause_")
+        if pause_id.startswith("pause_") and number.isdecimal() and 0 < int(number) < state.next_pause:
+            raise ServiceError("pause_already_answered", f"{pause_id} is no longer open")
+        message = f"there is no pause {pause_id!r}"
+        raise ServiceError("unknown_pause", message, details=[Detail(f"answers.{pause_id}", "is unknown")])
+
+
+def fit(question: Question, value: Value, checker: AnswerChecker) -> tuple[Value, list[tuple[str, str]]]:
+    """The value as the node gets it (a choice by its id), and everything that does not fit."""
+    if question.choices:
+        found = next((c.id for c in question.choices if value == c.id), None)
+        found = found or next((c.id for c in question.choices if isinstance(value, str) and value == c.title), None)
+        if found is None:
+            return value, [("", f"must be one of {[choice.id for choice in question.choices]}")]
+        value = found
+    return value, checker.check(question.schema, value) if question.schema is not None else []

@@ -1,0 +1,94 @@
+"""The effects of one run that this process is performing: begun once each, cancelled when no longer wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from app.engine.messages import EffectFailed, EffectSucceeded
+from app.engine.state import Effect
+from app.ports import EffectContext, EffectError
+from app.services.world import World
+
+Result = EffectSucceeded | EffectFailed
+Name = tuple[str, int]  # effect id and attempt
+
+log = structlog.get_logger("antiphon.effects")
+
+
+class Attempts:
+    """Attempts under way, and the results of those that ended but are not committed yet."""
+
+    def __init__(self, world: World, run_id: str) -> None:
+        self._world = world
+        self._run_id = run_id
+        self._tasks: dict[Name, asyncio.Task[Result]] = {}
+        self._results: dict[Name, Result] = {}
+
+    def match(self, wanted: Sequence[Effect], *, alive: bool) -> None:
+        """Cancels what is no longer in flight, begins what is not yet begun (only under a live lease)."""
+        named = {(effect.id, effect.attempt): effect for effect in wanted}
+        for name in [name for name in self._tasks if name not in named]:
+            self._tasks.pop(name).cancel()
+        self._results = {name: result for name, result in self._results.items() if name in named}
+        for name, effect in named.items():
+            if alive and name not in self._tasks and name not in self._results:
+                self._tasks[name] = asyncio.ensure_future(self._attempt(effect))
+
+    async def ended(self, notice: asyncio.Event, draining: asyncio.Event, seconds: float) -> bool:
+        """Waits for an attempt to end, for one of the events, or for time to be up. Are there results to be committed?"""
+        if not self._results and not any(task.done() for task in self._tasks.values()):
+            events = [asyncio.ensure_future(event.wait()) for event in (notice, draining)]
+            try:
+                watched = [*self._tasks.values(), *events]
+                await asyncio.wait(watched, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for event in events:
+                    event.cancel()
+        for name in [name for name, task in self._tasks.items() if task.done()]:
+            self._results[name] = self._tasks.pop(name).result()
+        return bool(self._results)
+
+    def results(self) -> list[Result]:
+        """In the order in which they came."""
+        return list(self._results.values())
+
+    def drop(self, committed: Sequence[Result]) -> None:
+        """These are in the run now."""
+        self._results = {name: result for name, result in self._results.items() if result not in committed}
+
+    def cancel(self) -> None:
+        """Ends everything under way."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _attempt(self, effect: Effect) -> Result:
+        context = EffectContext(
+            run_id=self._run_id,
+            effect_id=effect.id,
+            idempotency_key=f"{self._run_id}:{effect.id}",
+            attempt=effect.attempt,
+            operation=effect.operation,
+            request=effect.request,
+        )
+        error_type, message, retryable = "timeout", f"no result within {effect.timeout_seconds:g} seconds", True
+        try:
+            async with asyncio.timeout(effect.timeout_seconds):
+                result = await self._world.performers[effect.operation].perform(context)
+                return EffectSucceeded(now=self._world.now(), effect_id=effect.id, result=result)
+        except TimeoutError:
+            pass
+        except EffectError as error:
+            error_type, message, retryable = error.error_type, error.message, error.retryable
+        except Exception:
+            log.exception("an effect failed unexpectedly", run_id=self._run_id, effect_id=effect.id)
+            error_type, message, retryable = "provider_error", "the effect failed unexpectedly", False
+        return EffectFailed(
+            now=self._world.now(),
+            effect_id=effect.id,
+            error_type=error_type,
+            error_message=message,
+            retryable=retryable,
+        )

@@ -1,0 +1,188 @@
+"""How a step becomes one update of the run document: turn, lease, wake-up time, status and tail together.
+
+Pure. The rules are those of the data model: outside work takes a lease and raises the fence, a commit after which nothing
+is in flight clears it whoever makes it, a run at rest has its turn closed, and `wake_at` is the earliest thing due.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import Any
+
+import msgspec
+
+from app.engine.messages import Abort
+from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, status
+from app.engine.step import Step, step
+from app.ports import AcceptedCommand, Commit, Lease, Run, Turn
+from app.services.facts import EVENTS, GivenInput, TurnFacts, pack_events
+from app.services.world import World
+
+LEASE_SECONDS = 10.0
+KEY_SECONDS = 24 * 3600
+MAX_FINGERPRINTS = 4_096
+FINGERPRINT = struct.Struct(">8sI")
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """The update to be made, the run as it will be, and its state."""
+
+    commit: Commit
+    after: Run
+    state: ExecutorState
+
+
+def facts_of(run: Run, state: ExecutorState, turn: int, events: bytes) -> TurnFacts:
+    """What a dialect shows of a turn."""
+    return TurnFacts(
+        run_id=run.id,
+        workflow_id=run.workflow_id,
+        version=run.version,
+        turn=turn,
+        state=state,
+        events=EVENTS.decode(events) if events else (),
+    )
+
+
+def plan(
+    world: World,
+    run: Run,
+    before: ExecutorState,
+    made: Step,
+    *,
+    cause: str = "command",
+    accepted: AcceptedCommand | None = None,
+    given: GivenInput | None = None,
+    owner: bool = False,
+    commit_id: str | None = None,
+) -> Planned:
+    """The commit of a step on a stored run. `owner`: made by the lease's owner, so that it is filtered on the lease too."""
+    now = world.now()
+    commit_id = commit_id or world.ids.commit_id()
+    turn = run.open or Turn(number=made.state.turn, cause=cause, first_seq=before.next_seq, opened_at=now)
+    if given is not None and not turn.input:
+        turn = msgspec.structs.replace(turn, input=msgspec.msgpack.encode(given))
+    changes, turn, closed = _changes(world, run, turn, made, accepted, now, commit_id)
+    commit = Commit(
+        run_id=run.id,
+        revision=run.revision,
+        set=changes,
+        push=turn if closed else None,
+        fence=run.fence if owner else None,
+        lease=run.lease,
+        match_lease=owner,
+    )
+    after = msgspec.structs.replace(run, **changes, tail=(*run.tail, turn) if closed else run.tail)
+    return Planned(commit, after, made.state)
+
+
+def first(world: World, run: Run, made: Step, accepted: AcceptedCommand, given: GivenInput) -> Run:
+    """The document that starts a run: turn 1 in the tail, or open with a lease."""
+    turn = Turn(number=1, cause="command", first_seq=1, opened_at=run.created_at, input=msgspec.msgpack.encode(given))
+    changes, turn, closed = _changes(world, run, turn, made, accepted, run.created_at, run.commit_id)
+    changes["revision"] = 1
+    return msgspec.structs.replace(run, **changes, tail=(turn,) if closed else ())
+
+
+def _changes(
+    world: World, run: Run, turn: Turn, made: Step, accepted: AcceptedCommand | None, now: float, commit_id: str
+) -> tuple[dict[str, Any], Turn, bool]:
+    state = made.state
+    events = pack_events((*EVENTS.decode(turn.events), *made.events) if turn.events else made.events)
+    stored = encode(state)
+    if accepted is not None:
+        turn = msgspec.structs.replace(turn, commands=(*turn.commands, accepted))
+    lease, fence = _lease(world, run, state, now)
+    closed = at_rest(state)
+    reply = None
+    if closed:
+        reply = world.render(facts_of(run, state, turn.number, events))
+    turn = msgspec.structs.replace(
+        turn,
+        events=events,
+        last_seq=state.next_seq - 1 if closed else None,
+        reply=reply,
+        state=stored if closed else None,
+        size=len(events) + len(reply or b"") + (len(stored) if closed else 0) + len(turn.input),
+        closed_at=now if closed else None,
+    )
+    changes: dict[str, Any] = {
+        "revision": run.revision + 1,
+        "commit_id": commit_id,
+        "turn": turn.number,
+        "status": status(state),
+        "termination_source": state.termination_source,
+        "state": stored,
+        "next_seq": state.next_seq,
+        "open": None if closed else turn,
+        "wake_at": wake_at(world, state, lease, now),
+        "takeovers": 0,
+        "updated_at": now,
+    }
+    if (lease, fence) != (run.lease, run.fence):  # else left alone: its owner may have renewed it meanwhile
+        changes |= {"lease": lease, "fence": fence}
+    if state.ended:
+        changes["ended_at"] = now
+    if closed and run.limited:
+        changes["limited"] = False
+    if accepted is not None and accepted.key is not None:
+        changes["fingerprints"], changes["fingerprints_partial"] = remember(run, accepted.key, now)
+    return changes, turn, closed
+
+
+def _lease(world: World, run: Run, state: ExecutorState, now: float) -> tuple[Lease | None, int]:
+    if not effects(state):
+        return None, run.fence
+    if run.lease is None or run.open is None:
+        return Lease(world.process, now + LEASE_SECONDS), run.fence + 1
+    return run.lease, run.fence
+
+
+def wake_at(world: World, state: ExecutorState, lease: Lease | None, now: float) -> float | None:
+    """The earliest of lease end, timers, deadlines, and of an ended run its purge."""
+    if state.ended:
+        return now + world.retention_seconds
+    times = [time for time in (lease.until if lease else None, next_deadline(state, world.limits)) if time is not None]
+    return min(times, default=None)
+
+
+def over_limit(world: World, run: Run) -> str | None:
+    """Which size limit the last step of `run` crossed, in words."""
+    limits = world.limits
+    turn = run.open or run.tail[-1]
+    for what, size, limit in (
+        ("the state", len(run.state), limits.state_bytes),
+        ("the events of a turn", len(turn.events), limits.events_bytes),
+        ("the reply of a turn", len(turn.reply or b""), limits.reply_bytes),
+    ):
+        if size > limit:
+            return f"{what} may have {limit} bytes, not {size}"
+    return None
+
+
+def fail_over_limit(world: World, graphs: Any, before: ExecutorState, why: str) -> Step:
+    """The step that ends a run whose step crossed a size limit."""
+    return step(graphs, before, Abort(now=world.now(), source="limit", error_message=why), world.limits)
+
+
+# ---- keys already used
+
+
+def fingerprint(key: str) -> bytes:
+    """Eight bytes that stand for an idempotency key."""
+    return hashlib.sha256(key.encode()).digest()[:8]
+
+
+def remember(run: Run, key: str, now: float) -> tuple[bytes, bool]:
+    """The fingerprints with `key` added; those older than 24 h are dropped, and beyond the bound they become partial."""
+    kept = [(mark, at) for mark, at in FINGERPRINT.iter_unpack(run.fingerprints) if at > now - KEY_SECONDS]
+    partial = run.fingerprints_partial or len(kept) >= MAX_FINGERPRINTS
+    kept = [*kept[-MAX_FINGERPRINTS + 1 :], (fingerprint(key), int(now))]
+    return b"".join(FINGERPRINT.pack(mark, at) for mark, at in kept), partial
+
+
+def may_be_used(run: Run, key: str) -> bool:
+    """False: the key was certainly not used on this run."""
+    mark = fingerprint(key)
+    return run.fingerprints_partial or any(found == mark for found, _ in FINGERPRINT.iter_unpack(run.fingerprints))

@@ -1,0 +1,95 @@
+"""Making a planned commit happen, and what follows it: waking those who wait, performing effects, archiving."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+
+import msgspec
+
+from app.engine.graph import Graph
+from app.engine.state import ExecutorState
+from app.engine.step import Step
+from app.ports import AcceptedCommand, Run, StoreUnavailableError
+from app.services import slots
+from app.services.commits import Planned, fail_over_limit, over_limit, plan
+from app.services.facts import GivenInput
+from app.services.world import World
+
+ARCHIVE_TURNS, ARCHIVE_BYTES = 8, 64 * 1024
+FULL_TURNS, FULL_BYTES = 32, 1024 * 1024
+STATES_KEPT = 32  # closed turns that can be forked from
+
+
+def plan_within_limits(
+    world: World,
+    graphs: Mapping[str, Graph],
+    run: Run,
+    before: ExecutorState,
+    made: Step,
+    *,
+    cause: str = "command",
+    accepted: AcceptedCommand | None = None,
+    given: GivenInput | None = None,
+    owner: bool = False,
+    commit_id: str | None = None,
+) -> Planned:
+    """The commit of a step; of the run's failure instead when the step crossed a size limit."""
+    planned = plan(
+        world, run, before, made, cause=cause, accepted=accepted, given=given, owner=owner, commit_id=commit_id
+    )
+    why = over_limit(world, planned.after)
+    if why is None:
+        return planned
+    failed = fail_over_limit(world, graphs, before, why)
+    return plan(
+        world, run, before, failed, cause=cause, accepted=accepted, given=given, owner=owner, commit_id=commit_id
+    )
+
+
+def follow_up(world: World, before: Run, after: Run) -> None:
+    """After a commit was won: wakes followers, performs effects under a lease taken here, keeps or gives back places of
+    limits, archives when the tail has grown. None of it delays the reply."""
+    world.follow.changed(after.id)
+    if before.limited or after.limited:
+        world.spawn(_quietly(slots.keep(world, before, after)))
+    if after.open is None and archive_is_due(after):
+        world.spawn(archive(world, after.id))
+
+
+def archive_is_due(run: Run, turns: int = ARCHIVE_TURNS, size: int = ARCHIVE_BYTES) -> bool:
+    return len(run.tail) >= turns or (len(run.tail) > 1 and sum(turn.size for turn in run.tail) >= size)
+
+
+async def make_room(world: World, run: Run) -> None:
+    """Before a commit, only when archiving has fallen far behind."""
+    if archive_is_due(run, FULL_TURNS, FULL_BYTES):
+        await world.runs.archive(run.id, 1, STATES_KEPT)
+
+
+async def archive(world: World, run_id: str) -> None:
+    """Moves the closed turns but the newest to run_turns. Failing is harmless: the next turn tries again."""
+    await _quietly(world.runs.archive(run_id, 1, STATES_KEPT))
+
+
+async def _quietly(work: Coroutine[object, object, None]) -> None:
+    try:
+        await work
+    except StoreUnavailableError:
+        return
+
+
+def joined(first: Step, second: Step) -> Step:
+    """Two steps as one: the later state, the events of both."""
+    return Step(second.state, (*first.events, *second.events), second.effects)
+
+
+def unmoved(state: ExecutorState) -> Step:
+    """No step at all, to join others to."""
+    return Step(state, (), ())
+
+
+def with_lease(run: Run, until: float) -> Run:
+    """The run as renewed."""
+    if run.lease is None:
+        return run
+    return msgspec.structs.replace(run, lease=msgspec.structs.replace(run.lease, until=until))

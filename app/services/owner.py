@@ -1,0 +1,159 @@
+"""The owner of a lease: performs a run's effects, renews while they run, settles them as they end.
+
+It commits only while the lease is there and its own (owner and fence); on a lost commit it re-reads, adopts the new
+state, cancels what is gone, and applies the results that it holds, or drops everything when the lease is another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+
+from app.engine.messages import DeadlinePassed
+from app.engine.state import decode, effects, next_deadline
+from app.engine.step import is_due, step
+from app.ports import Commit, Lease, Run, StoreUnavailableError
+from app.services import slots
+from app.services.attempts import Attempts
+from app.services.commits import LEASE_SECONDS
+from app.services.committing import follow_up, joined, plan_within_limits, unmoved
+from app.services.world import World
+
+RENEW_SECONDS = 3.0
+AGAIN_SECONDS = 0.2  # after the database did not answer
+
+log = structlog.get_logger("antiphon.owner")
+
+
+def perform(world: World, run: Run) -> None:
+    """Begins to perform a run in this process if its lease is ours and nobody here does it yet."""
+    name = (run.id, run.fence)
+    if run.lease is None or run.lease.owner != world.process or name in world.performing:
+        return
+    world.performing.add(name)
+    world.spawn(_perform(world, run))
+
+
+async def _perform(world: World, run: Run) -> None:
+    try:
+        await Owner(world, run).perform()
+    except Exception:
+        log.exception("the owner of a run failed; its lease will lapse", run_id=run.id)
+    finally:
+        world.performing.discard((run.id, run.fence))
+
+
+class Owner:
+    """Performs one leased run in this process until its lease is gone."""
+
+    def __init__(self, world: World, run: Run) -> None:
+        self._world = world
+        self._run = run
+        self._fence = run.fence
+        self._attempts = Attempts(world, run.id)
+        self._tried: set[str] = set()
+
+    async def perform(self) -> None:
+        """Until nothing is in flight under this lease."""
+        with self._world.follow.listen(self._run.id) as notice:
+            try:
+                while self._mine() and effects(decode(self._run.state)):
+                    try:
+                        if self._world.draining.is_set():
+                            return await self._give_back()
+                        await self._round(notice)
+                    except StoreUnavailableError:
+                        await self._world.clock.sleep(AGAIN_SECONDS)
+                        notice.set()
+            finally:
+                self._attempts.cancel()
+
+    def _mine(self) -> bool:
+        lease = self._run.lease
+        return lease is not None and lease.owner == self._world.process and self._run.fence == self._fence
+
+    def _held(self) -> Lease:
+        assert self._run.lease is not None, "looked at only while the lease is ours"
+        return self._run.lease
+
+    async def _round(self, notice: asyncio.Event) -> None:
+        if notice.is_set():
+            notice.clear()
+            await self._look()
+            return
+        held, now = self._held(), self._world.now()
+        self._attempts.match(effects(decode(self._run.state)), alive=now < held.until)
+        renewal_in = held.until - LEASE_SECONDS + RENEW_SECONDS - now
+        ended = await self._attempts.ended(notice, self._world.draining, max(0.0, renewal_in))
+        if ended:
+            await self._settle(notice)
+        elif not notice.is_set() and self._world.now() >= now + renewal_in:
+            await self._renew(notice)
+
+    async def _settle(self, notice: asyncio.Event) -> None:
+        """One commit takes every effect that has ended when it starts."""
+        run, graphs = self._run, await self._world.graphs.of(self._run)
+        if graphs is None:
+            raise StoreUnavailableError("the graph of a leased run cannot be read")
+        before, ended = decode(run.state), self._attempts.results()
+        made = unmoved(before)
+        for command in ended:
+            if not made.state.ended:
+                made = joined(made, step(graphs, made.state, command, self._world.limits))
+        now = self._world.now()
+        if not made.state.ended and is_due(made.state, now, self._world.limits):
+            made = joined(made, step(graphs, made.state, DeadlinePassed(now=now), self._world.limits))
+        planned = plan_within_limits(self._world, graphs, run, before, made, owner=True)
+        self._tried.add(planned.commit.set["commit_id"])
+        if await self._world.runs.commit(planned.commit):
+            self._attempts.drop(ended)
+            self._run = planned.after
+            follow_up(self._world, run, self._run)
+            notice.clear()  # it was our own; what others commit from now on sets it again
+        else:
+            await self._look()
+
+    async def _renew(self, notice: asyncio.Event) -> None:
+        held, until = self._held(), self._world.now() + LEASE_SECONDS
+        deadline = next_deadline(decode(self._run.state), self._world.limits)
+        wake_at = until if deadline is None else min(until, deadline)
+        runs, run = self._world.runs, self._run
+        if await runs.renew(run.id, self._fence, run.revision, held, until, wake_at):
+            lease = msgspec.structs.replace(held, until=until)
+            self._run = msgspec.structs.replace(run, lease=lease, wake_at=wake_at)
+            if run.limited:
+                await slots.keep(self._world, run, self._run)
+        else:
+            notice.set()
+
+    async def _look(self) -> None:
+        """Adopts the run as stored, which others may have committed into."""
+        found = await self._world.runs.read(self._run.id)
+        if found is None:
+            self._run = msgspec.structs.replace(self._run, lease=None)
+            return
+        if found.commit_id in self._tried and found.revision > self._run.revision:
+            # our settle went through and only its reply was lost
+            follow_up(self._world, self._run, found)
+        self._run = found
+
+    async def _give_back(self) -> None:
+        """At shutdown: the lease is cleared and the run is due at once, so that another process goes on."""
+        run, now = self._run, self._world.now()
+        changes = {
+            "revision": run.revision + 1,
+            "commit_id": self._world.ids.commit_id(),
+            "lease": None,
+            "wake_at": now,
+            "takeovers": 0,
+            "updated_at": now,
+        }
+        commit = Commit(
+            run_id=run.id, revision=run.revision, set=changes, fence=self._fence, lease=run.lease, match_lease=True
+        )
+        try:
+            await self._world.runs.commit(commit)
+        except StoreUnavailableError:
+            log.warning("a lease could not be given back; it will lapse", run_id=run.id)

@@ -1,0 +1,62 @@
+"""Fixtures of the API's tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from mongomock_motor import AsyncMongoMockClient
+
+from app import bootstrap
+from app.adapters.clock import SystemClock
+from app.adapters.mongo.database import over
+from app.api.app import create_app
+from app.api.services import Services
+from app.services.keys import Keys
+from app.services.runs import Runs
+from app.services.sweep import Sweep
+from app.services.turns import Turns
+from app.services.workflows import Workflows
+from app.settings import Settings
+from tests.api.site import Site
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Site]:
+    """The house as bootstrap builds it, over a database in memory."""
+    database = await over(AsyncMongoMockClient(), "antiphon", SystemClock(), bulk=False)
+    world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS)
+    keys = Keys(database.accounts, world.clock, world.ids)
+    workflows = Workflows(database.workflows, world.clock, world.ids, world.checker)
+    services = Services(turns=Turns(world), runs=Runs(world), workflows=workflows, keys=keys, ready=database.ping)
+    app = create_app(services, settings)
+    ours, other = await keys.create_workspace("ours"), await keys.create_workspace("other")
+    secrets = {scope: (await keys.create(ours.id, [scope]))[1] for scope in ("read", "run", "edit", "admin")}
+    secrets["other"] = (await keys.create(other.id, ["admin"]))[1]
+    background = [
+        asyncio.ensure_future(Sweep(world).run()),
+        asyncio.ensure_future(world.follow.run(world.draining)),
+    ]
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://antiphon.test") as http:
+        yield Site(app, world, http, secrets)
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    await world.close(0.1)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with opened(Settings()) as found:
+        yield found
+
+
+@pytest.fixture
+async def guarded_site() -> AsyncIterator[Site]:
+    """With a small body limit, and browsers allowed from one origin."""
+    async with opened(Settings(max_body_bytes=2048, cors_origins="https://ours.example")) as found:
+        yield found

@@ -1,0 +1,72 @@
+"""Graphs for tests, said shortly: `line(ask("q", "Who?"), end())`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from app.engine.graph import Graph
+from app.engine.messages import Answer, GivenAnswer, Start
+from app.engine.nodes import CATALOGUE
+from app.engine.state import ExecutorState, Limits, questions
+from app.engine.step import Step, graph_key, step
+from app.engine.validate import check
+
+WORKFLOW = "5eb7cf5a86d9755df3a6c593"
+RUN = "66f2f9b0c2a4e1d3b5a69788"
+KEY = graph_key(WORKFLOW, 0)
+
+
+def node(node_id: str, kind: str, /, **config: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": kind, "config": config}
+
+
+def edge(source: str, target: str, handle: str = "out") -> dict[str, Any]:
+    return {"source": source, "target": target, "source_handle": handle}
+
+
+def source(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"nodes": nodes, "edges": edges}
+
+
+def line(*nodes: dict[str, Any]) -> dict[str, Any]:
+    """The nodes one after the other, behind a start."""
+    every = [node("start", "start"), *nodes]
+    return source(every, [edge(one["id"], other["id"]) for one, other in pairwise(every)])
+
+
+def compiled(graph: dict[str, Any]) -> Graph:
+    checked = check(graph, CATALOGUE)
+    assert checked.graph is not None, checked.faults
+    return checked.graph
+
+
+class Bench:
+    """A run under test: keeps graphs, state and all events; time moves only by `now`."""
+
+    def __init__(self, graph: dict[str, Any], limits: Limits | None = None, **start: Any) -> None:
+        self.graphs = {KEY: compiled(graph)}
+        self.limits = limits or Limits()
+        self.now = 1_000.0
+        self.state: ExecutorState | None = None
+        self.events: list[Any] = []
+        start = {"user": None, "inputs": {}, **start}
+        self.do(Start(now=self.now, run_id=RUN, workflow_id=WORKFLOW, version=0, **start))
+
+    @property
+    def at(self) -> ExecutorState:
+        assert self.state is not None
+        return self.state
+
+    def do(self, command: Any) -> Step:
+        made = step(self.graphs, self.state, command, self.limits)
+        self.state = made.state
+        self.events += made.events
+        return made
+
+    def answer(self, value: Any, which: int = 0) -> Step:
+        question = questions(self.at)[which][2]
+        return self.do(Answer(now=self.now, answers=(GivenAnswer(question.pause_id, value, str(value)),)))
+
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.events]

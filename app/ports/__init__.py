@@ -1,0 +1,39 @@
+"""What the services need from the world, as Protocols, the stored shapes, and the errors that adapters raise.
+
+The stored shapes follow the data model. Times are unix seconds (float, UTC) everywhere inside.
+"""
+
+from app.ports.accounts import AccountStore, ApiKey, SlotStore, Workspace
+from app.ports.errors import DuplicateError, StoreUnavailableError
+from app.ports.names import Id, Scope
+from app.ports.outside import AnswerChecker, Clock, EffectContext, EffectError, Ids, Performer
+from app.ports.runs import AcceptedCommand, Commit, Lease, Pinned, Run, RunFilter, RunStore, Turn
+from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
+
+__all__ = [
+    "AcceptedCommand",
+    "AccountStore",
+    "AnswerChecker",
+    "ApiKey",
+    "Clock",
+    "Commit",
+    "DuplicateError",
+    "EffectContext",
+    "EffectError",
+    "Id",
+    "Ids",
+    "Lease",
+    "Performer",
+    "Pinned",
+    "Run",
+    "RunFilter",
+    "RunStore",
+    "Scope",
+    "SlotStore",
+    "StoreUnavailableError",
+    "StoredVersion",
+    "Turn",
+    "WorkflowHead",
+    "WorkflowStore",
+    "Workspace",
+]

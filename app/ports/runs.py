@@ -1,0 +1,178 @@
+"""Runs as they are stored, and the store that keeps them: one document a run, one filtered update a commit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from app.ports.names import Id
+
+
+class AcceptedCommand(msgspec.Struct, frozen=True):
+    """A command that a turn took. `commit_id` is that of the write that accepted it."""
+
+    body_hash: str
+    commit_id: str
+    key: str | None = None
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn. `events`: msgpack of the engine's events; `reply`: the bytes that were answered; `state`: the executor
+    state after it. `size`: bytes of the three. `closed_at` None: still open."""
+
+    number: int
+    cause: str  # command, expiry, timer, reaper
+    commands: tuple[AcceptedCommand, ...] = ()
+    input: bytes = b""
+    first_seq: int
+    last_seq: int | None = None
+    events: bytes = b""
+    reply: bytes | None = None
+    state: bytes | None = None
+    size: int = 0
+    opened_at: float
+    closed_at: float | None = None
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """`owner` performs the run's effects until `until` (unix seconds)."""
+
+    owner: str
+    until: float
+
+
+class Pinned(msgspec.Struct, frozen=True):
+    """A version that a run can reach, fixed at its start."""
+
+    workflow: Id
+    version: int
+    graph_hash: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """The run document. Hot reads leave the bodies (input, events, reply, state) of the tail's turns out: empty or None then.
+
+    `limited`: it holds slots while it has work in progress (a concurrency limit is set).
+    """
+
+    id: Id
+    workspace: Id
+    workflow_id: Id
+    version: int
+    pinned: tuple[Pinned, ...]
+    number: int
+    mode: str
+    user: str | None
+    revision: int
+    commit_id: str
+    turn: int
+    status: str
+    termination_source: str | None
+    state: bytes
+    next_seq: int
+    fingerprints: bytes = b""
+    fingerprints_partial: bool = False
+    start_key: str | None = None
+    open: Turn | None = None
+    tail: tuple[Turn, ...] = ()
+    fence: int = 0
+    lease: Lease | None = None
+    wake_at: float | None = None
+    takeovers: int = 0
+    limited: bool = False
+    forked_from_run: Id | None = None
+    forked_from_turn: int | None = None
+    created_at: float
+    updated_at: float
+    ended_at: float | None = None
+    deleted_at: float | None = None
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """One update of a run document: matched on `_id`, `revision` and, where given, `fence` and the lease as read.
+
+    `set` has the fields of Run to set (by their names; None unsets); `push` is a closed turn for the tail.
+    """
+
+    run_id: Id
+    revision: int
+    set: dict[str, Any]
+    push: Turn | None = None
+    fence: int | None = None  # given: also filtered on
+    lease: Lease | None = None
+    match_lease: bool = False  # True: `lease` (None: no lease) must be the stored one
+
+
+class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs a list shows. `search` looks in ids, numbers and workflow names (resolved by the caller to ids)."""
+
+    workspace: Id
+    workflow_id: Id | None = None
+    status: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+class RunStore(Protocol):
+    """Runs and their older turns. Every method may raise StoreUnavailableError.
+
+    Bodies of turns over 64 KiB are stored apart, before the write that refers to them; readers do not notice.
+    """
+
+    async def insert(self, run: Run) -> None:
+        """Journaled. Raises DuplicateError (`start_key`, `_id`)."""
+
+    async def read(self, run_id: Id, *, bodies: bool = False) -> Run | None:
+        """The run, deleted ones included (see `deleted_at`); without `bodies` the tail's turns have sizes only."""
+
+    async def read_by_start_key(self, start_key: str, *, bodies: bool = False) -> Run | None: ...
+
+    async def id_by_number(self, workspace: Id, number: int) -> Id | None: ...
+
+    async def commit(self, commit: Commit) -> bool:
+        """True: it matched and is journaled. False: no match, nothing changed."""
+
+    async def renew(
+        self, run_id: Id, fence: int, revision: int, held: Lease, until: float, wake_at: float | None
+    ) -> bool:
+        """Lengthens a lease; leaves `revision` alone. Filtered on the fence, the revision and the lease as read."""
+
+    async def due(self, now: float, after: tuple[float, Id] | None, limit: int) -> Sequence[tuple[float, Id]]:
+        """(`wake_at`, id) of the runs due by `now`, in that order, behind `after`."""
+
+    async def revisions(self, run_ids: Sequence[Id]) -> dict[Id, int]:
+        """The present revision of each run: one query for all runs that a process watches."""
+
+    async def archive(self, run_id: Id, keep: int, states: int) -> None:
+        """Moves the closed turns of the tail but the newest `keep` to run_turns (insert, then pull), and drops the states
+        of all but the newest `states` turns: three operations."""
+
+    async def turn(self, run_id: Id, number: int) -> Turn | None:
+        """An older turn from run_turns."""
+
+    async def turn_by_key(self, run_id: Id, key: str) -> Turn | None: ...
+
+    async def turn_by_commit(self, run_id: Id, commit_ids: Sequence[str]) -> Turn | None: ...
+
+    def turns_after(self, run_id: Id, seq: int) -> AsyncIterator[Turn]:
+        """Older turns whose last_seq is beyond `seq`, by number."""
+
+    async def turn_heads(self, run_id: Id) -> Sequence[Turn]:
+        """All older turns without bodies, by number."""
+
+    async def find(self, wanted: RunFilter, skip: int, limit: int) -> tuple[Sequence[Run], int]:
+        """A page, newest first, without state and turns, and the total. Deleted runs are left out."""
+
+    async def purge_turns(self, run_id: Id) -> None:
+        """Removes the older turns and parts of a run."""
+
+    async def remove(self, run_id: Id, revision: int) -> None:
+        """Removes the run itself, at that revision, after its turns and parts."""
+
+    async def review_parts(self, now: float) -> int:
+        """Removes parts of lost commits, an hour after they were made. How many were looked at."""
+
+    async def next_number(self) -> int:
+        """Unique; handed out in blocks per process."""

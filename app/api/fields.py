@@ -103,6 +103,8 @@ class Fields:
         value = self.body.get(name)
         if value is None:
             return None
+        if isinstance(value, float) and value.is_integer():  # to JSON, 1.0 is an integer
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             self.fault(name, f"must be an integer from {least}" + ("" if most == MAX_INT else f" to {most}"))
             return None

@@ -27,6 +27,7 @@ from app.engine.state import Asking, BackingOff, Failed, Question, Received, Sle
 from app.engine.values import Value, storable_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
 
+EXPIRED_KEPT = 32  # pauses whose late answers are told so
 LONG_TIMER_SECONDS = 60.0  # one that fires counts as input from outside (graph.md, Limits)
 
 
@@ -133,6 +134,7 @@ def _fire(walk: Walk) -> None:
                 start_attempt(walk, frame, visit, effect)
             case Asking(question=question, since=since) if _has_expired(question, walk.now):
                 _waited(walk, (question.expires_at or since) - since)
+                walk.expired = (*walk.expired, question.pause_id)[-EXPIRED_KEPT:]
                 walk.emit_of(frame, visit, said.QuestionExpired, pause_id=question.pause_id)
                 walk.wake(frame, visit, Received(Expired()))
             case _:

@@ -145,7 +145,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything needed to go on. `turn`: the last one opened; `held_at`: paused by command since; `pausing`: will be
     held once the once-effects in flight have settled; `since_input`: executions by path since the last input from outside;
-    `worked_seconds`: of effects in this turn, `working_since` the time from which the present ones count."""
+    `expired`: the last pauses that nobody answered in time; `worked_seconds`: of effects in this turn, `working_since` the
+    time from which the present ones count."""
 
     format: int  # has no default: it is always written
     origin: Origin
@@ -155,6 +156,7 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     next_seq: int = 1
     next_visit: int = 1
     next_pause: int = 1
+    expired: tuple[str, ...] = ()
     executions: int = 0
     since_input: dict[str, int] = {}
     worked_seconds: float = 0.0

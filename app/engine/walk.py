@@ -115,6 +115,7 @@ class Walk:
         self.next_seq = state.next_seq
         self.next_visit = state.next_visit
         self.next_pause = state.next_pause
+        self.expired = state.expired
         self.executions = state.executions
         self.since_input = dict(state.since_input)
         self.pausing = state.pausing
@@ -235,6 +236,7 @@ class Walk:
             next_seq=self.next_seq,
             next_visit=self.next_visit,
             next_pause=self.next_pause,
+            expired=self.expired,
             executions=self.executions,
             since_input=self.since_input,
             worked_seconds=self.worked_seconds,

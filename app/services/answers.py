@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.engine.messages import GivenAnswer
 from app.engine.state import ExecutorState, Question, questions
 from app.engine.values import Value, size_of, to_text
@@ -26,13 +28,14 @@ def resolve(
     too_large. `aim`: the pauses open at the first read at rest."""
     opened = {question.pause_id: question for _, _, question in questions(state)}
     if request.answers is not None:
+        check_open(request.answers, state)
         given = dict(request.answers)
-        _known(given, opened, state)
     elif len(opened) > 1:
         raise ServiceError("ambiguous_answer", f"several pauses are open, name one in answers: {list(opened)}")
-    elif aim is not None and tuple(opened) != aim:
-        raise ServiceError("pause_already_answered", "the pause was answered by someone else")
     else:
+        if aim is not None and tuple(opened) != aim:
+            check_open(aim, state)
+            raise ServiceError("pause_already_answered", "the pause was answered by someone else")
         given = dict.fromkeys(opened, request.answer)
     faults: list[Detail] = []
     answers = []
@@ -51,10 +54,14 @@ def resolve(
     return tuple(answers)
 
 
-def _known(given: dict[str, Value], opened: dict[str, Question], state: ExecutorState) -> None:
-    for pause_id in given:
+def check_open(named: Iterable[str], state: ExecutorState) -> None:
+    """Raises pause_expired, pause_already_answered or unknown_pause unless each of the pauses is open."""
+    opened = pause_ids(state)
+    for pause_id in named:
         if pause_id in opened:
             continue
+        if pause_id in state.expired:
+            raise ServiceError("pause_expired", f"nobody answered {pause_id} in time")
         number = pause_id.removeprefix("pause_")
         if pause_id.startswith("pause_") and number.isdecimal() and 0 < int(number) < state.next_pause:
             raise ServiceError("pause_already_answered", f"{pause_id} is no longer open")

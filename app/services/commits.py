@@ -15,6 +15,7 @@ import msgspec
 from app.engine.messages import Abort
 from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, status
 from app.engine.step import Step, step
+from app.engine.values import pack
 from app.ports import AcceptedCommand, Commit, Lease, Run, Turn
 from app.services.facts import EVENTS, GivenInput, TurnFacts, pack_events
 from app.services.world import World
@@ -62,7 +63,7 @@ def plan(
     commit_id = commit_id or world.ids.commit_id()
     turn = run.open or Turn(number=made.state.turn, cause=cause, first_seq=before.next_seq, opened_at=now)
     if given is not None and not turn.input:
-        turn = msgspec.structs.replace(turn, input=msgspec.msgpack.encode(given))
+        turn = msgspec.structs.replace(turn, input=pack(given))
     changes, turn, closed = _changes(world, run, turn, made, accepted, now, commit_id)
     commit = Commit(
         run_id=run.id,
@@ -79,7 +80,7 @@ def plan(
 
 def first(world: World, run: Run, made: Step, accepted: AcceptedCommand, given: GivenInput) -> Run:
     """The document that starts a run: turn 1 in the tail, or open with a lease."""
-    turn = Turn(number=1, cause="command", first_seq=1, opened_at=run.created_at, input=msgspec.msgpack.encode(given))
+    turn = Turn(number=1, cause="command", first_seq=1, opened_at=run.created_at, input=pack(given))
     changes, turn, closed = _changes(world, run, turn, made, accepted, run.created_at, run.commit_id)
     changes["revision"] = 1
     return msgspec.structs.replace(run, **changes, tail=(turn,) if closed else ())

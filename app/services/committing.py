@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 import msgspec
 
 from app.engine.graph import Graph
+from app.engine.messages import QuestionExpired
 from app.engine.state import ExecutorState
 from app.engine.step import Step
 from app.ports import AcceptedCommand, Run, StoreUnavailableError
@@ -76,6 +77,11 @@ async def _quietly(work: Coroutine[object, object, None]) -> None:
         await work
     except StoreUnavailableError:
         return
+
+
+def cause_of(made: Step) -> str:
+    """The cause of the turn that a deadline opens."""
+    return "expiry" if any(isinstance(event, QuestionExpired) for event in made.events) else "timer"
 
 
 def joined(first: Step, second: Step) -> Step:

@@ -13,12 +13,12 @@ import msgspec
 import structlog
 
 from app.engine.graph import Graph
-from app.engine.messages import Abort, AnyCommand, DeadlinePassed, QuestionExpired
+from app.engine.messages import Abort, AnyCommand, DeadlinePassed
 from app.engine.state import ExecutorState, UnknownFormatError, decode, effects, next_deadline
 from app.engine.step import is_due, step
 from app.ports import Commit, Lease, Run, StoreUnavailableError
 from app.services.commits import LEASE_SECONDS
-from app.services.committing import follow_up, plan_within_limits
+from app.services.committing import cause_of, follow_up, plan_within_limits
 from app.services.owner import perform
 from app.services.world import World
 
@@ -147,15 +147,13 @@ class Sweep:
         return msgspec.structs.replace(run, **claim.set) if won else None
 
     async def _apply(
-        self, run: Run, state: ExecutorState, graphs: Mapping[str, Graph], command: AnyCommand, cause: str = "timer"
+        self, run: Run, state: ExecutorState, graphs: Mapping[str, Graph], command: AnyCommand, cause: str | None = None
     ) -> None:
         """A commit of what is due. With a lease of ours it is filtered on it."""
         world = self._world
         made = step(graphs, state, command, world.limits)
-        if any(isinstance(event, QuestionExpired) for event in made.events):
-            cause = "expiry"
         ours = run.lease is None or run.lease.owner == world.process or run.lease.until <= world.now()
-        planned = plan_within_limits(world, graphs, run, state, made, cause=cause, owner=ours)
+        planned = plan_within_limits(world, graphs, run, state, made, cause=cause or cause_of(made), owner=ours)
         if await world.runs.commit(planned.commit):
             follow_up(world, run, planned.after)
             perform(world, planned.after)

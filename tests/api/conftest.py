@@ -21,7 +21,7 @@ from app.services.sweep import Sweep
 from app.services.turns import Turns
 from app.services.workflows import Workflows
 from app.settings import Settings
-from tests.api.site import Site
+from tests.api.sites import Site
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api import graphs
-from tests.api.site import NOBODY, Site, handle, said
+from tests.api.sites import NOBODY, Site, handle, said
 
 
 async def present(site: Site, run_id: str) -> tuple[str, int]:

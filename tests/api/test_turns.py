@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.api import graphs
-from tests.api.site import Site, handle, types
+from tests.api.sites import Site, handle, types
 
 
 async def test_a_first_turn_starts_a_run_and_waits(site: Site) -> None:
@@ -175,7 +175,7 @@ async def test_a_failure_of_the_run_is_data(site: Site) -> None:
     reply = await site.execute(await site.workflow(graphs.failing()))
     body = reply.json()
     assert (reply.status_code, body["status"], body["is_completed"]) == (200, "failed", True)
-    assert body["error"] == "this failure was asked for"
+    assert body["error"] == "node 'oops' failed: this failure was asked for"
     assert types(reply)[-1] == "workflow_error"
 
 

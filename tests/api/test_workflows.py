@@ -6,7 +6,7 @@ from typing import Any
 
 from app.api.ids import to_uuid
 from tests.api import graphs
-from tests.api.site import GREETING, NOBODY, Site, said
+from tests.api.sites import GREETING, NOBODY, Site, said
 
 
 async def test_a_workflow_is_made_and_read_by_every_form_of_its_id(site: Site) -> None:
@@ -112,7 +112,10 @@ async def test_versions_that_do_not_exist_are_not_found(site: Site) -> None:
 
 
 async def test_a_graph_with_faults_is_not_saved(site: Site) -> None:
-    graph: dict[str, Any] = {"nodes": [{"id": "a", "type": "ask", "config": {}}, {"id": "a", "type": "nope"}], "edges": []}
+    graph: dict[str, Any] = {
+        "nodes": [{"id": "a", "type": "ask", "config": {}}, {"id": "a", "type": "nope"}],
+        "edges": [],
+    }
     reply = await site.post("/v1/workflows", {"name": "Bad", "graph": graph})
     assert said(reply) == (422, "invalid_graph")
     assert {detail["path"] for detail in reply.json()["details"]} >= {"nodes[0].config.prompt", "nodes[1].type"}

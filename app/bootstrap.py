@@ -24,6 +24,7 @@ from app.engine.state import Limits
 from app.ports import Performer, StoreUnavailableError, Workspace
 from app.services.errors import ServiceError
 from app.services.follow import Follow
+from app.services.forks import Forks
 from app.services.keys import PREFIX, Keys
 from app.services.runs import Runs
 from app.services.samples import SAMPLES
@@ -120,21 +121,31 @@ class House:
         return "\n".join(lines) + "\n"
 
 
+def build_services(database: Database, world: World) -> Services:
+    """What the HTTP handlers call."""
+    return Services(
+        turns=Turns(world),
+        runs=Runs(world),
+        forks=Forks(world),
+        workflows=Workflows(database.workflows, world.clock, world.ids, world.checker),
+        keys=Keys(database.accounts, world.clock, world.ids),
+        ready=database.ping,
+    )
+
+
 async def open_house(settings: Settings, uri: str) -> House:
     """Connects, makes indexes, prepares a first start, and builds the app. Raises StoreUnavailableError."""
     database = await connect(uri, settings.mongodb_database, SystemClock())
     world = build_world(database, settings, PERFORMERS)
-    keys = Keys(database.accounts, world.clock, world.ids)
-    workflows = Workflows(database.workflows, world.clock, world.ids, world.checker)
-    workspace = await _first_workspace(keys, workflows, database)
-    key_file = await _admin_key(settings, keys, workspace)
-    services = Services(turns=Turns(world), runs=Runs(world), workflows=workflows, keys=keys, ready=database.ping)
+    services = build_services(database, world)
+    workspace = await _first_workspace(services.keys, services.workflows, database)
+    key_file = await _admin_key(settings, services.keys, workspace)
     return House(
         app=create_app(services, settings),
         database=database,
         world=world,
         key_file=key_file,
-        sample_id=await _sample(workflows, workspace),
+        sample_id=await _sample(services.workflows, workspace),
         background=[
             asyncio.ensure_future(Sweep(world).run()),
             asyncio.ensure_future(world.follow.run(world.draining)),

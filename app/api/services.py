@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request
 
+from app.services.forks import Forks
 from app.services.keys import Keys
 from app.services.runs import Runs
 from app.services.turns import Turns
@@ -20,6 +21,7 @@ class Services:
 
     turns: Turns
     runs: Runs
+    forks: Forks
     workflows: Workflows
     keys: Keys
     ready: Callable[[], Awaitable[bool]]

@@ -7,7 +7,7 @@ from app.ports.accounts import AccountStore, ApiKey, SlotStore, Workspace
 from app.ports.errors import DuplicateError, StoreUnavailableError
 from app.ports.names import Id, Scope
 from app.ports.outside import AnswerChecker, Clock, EffectContext, EffectError, Ids, Performer
-from app.ports.runs import AcceptedCommand, Commit, Lease, Pinned, Run, RunFilter, RunStore, Turn
+from app.ports.runs import AcceptedCommand, Commit, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
 from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Id",
     "Ids",
     "Lease",
+    "Origin",
     "Performer",
     "Pinned",
     "Run",

@@ -51,10 +51,19 @@ class Pinned(msgspec.Struct, frozen=True):
     graph_hash: str
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a fork comes from: its turns and events up to these belong to the run `run`."""
+
+    run: Id
+    turn: int
+    seq: int
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The run document. Hot reads leave the bodies (input, events, reply, state) of the tail's turns out: empty or None then.
 
-    `limited`: it holds slots while it has work in progress (a concurrency limit is set).
+    `limited`: it holds slots while it has work in progress (a concurrency limit is set). `start_reply`: what made it was
+    answered with this, where that is no turn (a fork).
     """
 
     id: Id
@@ -82,8 +91,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     wake_at: float | None = None
     takeovers: int = 0
     limited: bool = False
-    forked_from_run: Id | None = None
-    forked_from_turn: int | None = None
+    forked_from: Origin | None = None
+    start_reply: bytes | None = None
     created_at: float
     updated_at: float
     ended_at: float | None = None

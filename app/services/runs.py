@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
-from msgspec.structs import replace
 
 from app.engine.messages import AnyEvent
-from app.engine.state import ExecutorState, decode, encode
-from app.ports import Commit, DuplicateError, Run, RunFilter, Turn
+from app.engine.state import ExecutorState, decode
+from app.ports import Commit, Run, RunFilter, Turn
 from app.services.commits import facts_of
 from app.services.delivery import find_turn
 from app.services.errors import ServiceError
@@ -81,24 +80,13 @@ class Runs:
     async def turn(self, workspace: str, run_id: str, number: int) -> TurnRecord:
         """One turn, also while it is open. Raises not_found."""
         run = await self._visible(workspace, run_id, bodies=True)
-        holder = await self._holder(run, number)
-        turn = await find_turn(self._world, holder, number) if 0 < number <= run.turn else None
+        turn = await turn_of(self._world, run, number) if 0 < number <= run.turn else None
         if turn is None:
             raise ServiceError("not_found", f"no turn {number} of this run")
         facts = None
         if turn.closed_at is None:
             facts = facts_of(run, decode(run.state), number, turn.events)
         return TurnRecord(run.id, turn, facts)
-
-    async def _holder(self, run: Run, number: int) -> Run:
-        """The run that stores a turn: of a fork, its early turns lie with the source."""
-        holder = run
-        while holder.forked_from_run is not None and number <= (holder.forked_from_turn or 0):
-            source = await self._world.runs.read(holder.forked_from_run, bodies=True)
-            if source is None:
-                raise ServiceError("not_found", "the run that this one was forked from is gone")
-            holder = source
-        return holder
 
     async def turns(self, workspace: str, run_id: str) -> Sequence[TurnRecord]:
         """All turns by number, without bodies."""
@@ -109,10 +97,10 @@ class Runs:
         while holder is not None:
             own = [*await self._world.runs.turn_heads(holder.id), *holder.tail, *([holder.open] if holder.open else [])]
             found |= {turn.number: turn for turn in own if turn.number <= below and turn.number not in found}
-            if holder.forked_from_run is None:
+            if holder.forked_from is None:
                 break
-            below = holder.forked_from_turn or 0
-            holder = await self._world.runs.read(holder.forked_from_run, bodies=True)
+            below = holder.forked_from.turn
+            holder = await self._world.runs.read(holder.forked_from.run, bodies=True)
         return [TurnRecord(run.id, found[number]) for number in sorted(found)]
 
     async def delete(self, workspace: str, run_id: str) -> None:
@@ -131,79 +119,6 @@ class Runs:
             }
             if await self._world.runs.commit(Commit(run_id=run_id, revision=run.revision, set=changes)):
                 return
-
-    # ---- fork
-
-    async def fork(
-        self, workspace: str, run_id: str, turn_number: int, key: str | None, body_hash: str
-    ) -> tuple[RunRecord, bool]:
-        """A new run, paused, with the state after a closed turn of this one. True: it had been made under this key."""
-        run = await self._visible(workspace, run_id, bodies=True)
-        start_key = f"fork:{run_id}:{key}" if key else None
-        if start_key and (before := await self._world.runs.read_by_start_key(start_key)):
-            return self._forked_before(before, body_hash)
-        fork = await self._fork_of(run, turn_number, start_key, body_hash)
-        try:
-            await self._world.runs.insert(fork)
-        except DuplicateError:
-            before = await self._world.runs.read_by_start_key(start_key or "")
-            if before is None:
-                raise
-            return self._forked_before(before, body_hash)
-        return RunRecord(fork, decode(fork.state)), False
-
-    def _forked_before(self, fork: Run, body_hash: str) -> tuple[RunRecord, bool]:
-        if fork.commit_id.partition(":")[2] != body_hash:
-            raise ServiceError(
-                "idempotency_mismatch", "this Idempotency-Key was used with another body", run_id=fork.id
-            )
-        return RunRecord(fork, decode(fork.state)), True
-
-    async def _fork_of(self, run: Run, number: int, start_key: str | None, body_hash: str) -> Run:
-        if not 0 < number <= run.turn:
-            raise ServiceError("not_found", f"no turn {number} of this run")
-        holder = await self._holder(run, number)
-        turn = await find_turn(self._world, holder, number)
-        if turn is None or turn.closed_at is None:
-            raise ServiceError("turn_in_progress", "the turn is still open", run_id=run.id)
-        if turn.state is None:
-            raise ServiceError("state_gone", "the state after this turn is no longer kept", run_id=run.id)
-        state = decode(turn.state)
-        if state.ended:
-            raise ServiceError("run_ended", "the turn ended the run", run_id=run.id)
-        now, new_id = self._world.now(), self._world.ids.object_id()
-        origin = replace(state.origin, run_id=new_id)
-        # held since the turn ended: its clocks go on from there when it is resumed
-        state = replace(state, origin=origin, held_at=state.held_at or turn.closed_at, working_since=None)
-        # the commit id of an insert is compared with nothing: it carries what a repeated fork must match
-        commit_id = f"{self._world.ids.commit_id()}:{body_hash}"
-        return replace(
-            run,
-            id=new_id,
-            number=await self._world.runs.next_number(),
-            revision=1,
-            commit_id=commit_id,
-            turn=number,
-            status="paused",
-            termination_source=None,
-            state=encode(state),
-            next_seq=state.next_seq,
-            fingerprints=b"",
-            fingerprints_partial=False,
-            start_key=start_key,
-            open=None,
-            tail=(),
-            fence=0,
-            lease=None,
-            wake_at=None,
-            takeovers=0,
-            limited=False,
-            forked_from_run=run.id,
-            forked_from_turn=number,
-            created_at=now,
-            updated_at=now,
-            ended_at=None,
-        )
 
     # ---- events
 
@@ -230,14 +145,16 @@ class Runs:
     async def _stored(self, run: Run, after: int) -> AsyncIterator[tuple[AnyEvent, ...]]:
         if run.next_seq - 1 <= after:
             return
-        if run.forked_from_run is not None:
-            source = await self._world.runs.read(run.forked_from_run, bodies=True)
+        origin = run.forked_from
+        if origin is not None and after < origin.seq:
+            source = await self._world.runs.read(origin.run, bodies=True)
             if source is not None:
                 async for events in self._stored(source, after):
-                    inherited = tuple(event for event in events if event.seq < _first_own(run))
-                    if inherited:
-                        after = inherited[-1].seq
-                        yield inherited
+                    inherited = tuple(event for event in events if event.seq <= origin.seq)
+                    if not inherited:
+                        break
+                    yield inherited
+            after = origin.seq
         held = [turn for turn in (*run.tail, run.open) if turn is not None]
         if not held or held[0].first_seq > after + 1:
             async for turn in self._world.runs.turns_after(run.id, after):
@@ -250,10 +167,14 @@ class Runs:
                 yield events
 
 
-def _first_own(run: Run) -> int:
-    """The first event number that is surely not inherited: archived turns of the fork come by `turns_after`."""
-    held = [turn for turn in (*run.tail, run.open) if turn is not None]
-    return min((turn.first_seq for turn in held), default=run.next_seq)
+async def turn_of(world: World, run: Run, number: int) -> Turn | None:
+    """A turn of the run; of a fork, the early ones lie with its source. Raises not_found when that is gone."""
+    while run.forked_from is not None and number <= run.forked_from.turn:
+        source = await world.runs.read(run.forked_from.run, bodies=True)
+        if source is None:
+            raise ServiceError("not_found", "the run that this one was forked from is gone")
+        run = source
+    return await find_turn(world, run, number)
 
 
 def _beyond(turn: Turn, after: int) -> list[tuple[AnyEvent, ...]]:

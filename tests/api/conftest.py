@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 from mongomock_motor import AsyncMongoMockClient
 
@@ -14,14 +13,9 @@ from app import bootstrap
 from app.adapters.clock import SystemClock
 from app.adapters.mongo.database import over
 from app.api.app import create_app
-from app.api.services import Services
-from app.services.keys import Keys
-from app.services.runs import Runs
 from app.services.sweep import Sweep
-from app.services.turns import Turns
-from app.services.workflows import Workflows
 from app.settings import Settings
-from tests.api.sites import Site
+from tests.api.sites import Site, client_of
 
 
 @asynccontextmanager
@@ -29,9 +23,8 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
     """The house as bootstrap builds it, over a database in memory."""
     database = await over(AsyncMongoMockClient(), "antiphon", SystemClock(), bulk=False)
     world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS)
-    keys = Keys(database.accounts, world.clock, world.ids)
-    workflows = Workflows(database.workflows, world.clock, world.ids, world.checker)
-    services = Services(turns=Turns(world), runs=Runs(world), workflows=workflows, keys=keys, ready=database.ping)
+    services = bootstrap.build_services(database, world)
+    keys = services.keys
     app = create_app(services, settings)
     ours, other = await keys.create_workspace("ours"), await keys.create_workspace("other")
     secrets = {scope: (await keys.create(ours.id, [scope]))[1] for scope in ("read", "run", "edit", "admin")}
@@ -40,8 +33,7 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
         asyncio.ensure_future(Sweep(world).run()),
         asyncio.ensure_future(world.follow.run(world.draining)),
     ]
-    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-    async with httpx.AsyncClient(transport=transport, base_url="http://antiphon.test") as http:
+    async with client_of(app) as http:
         yield Site(app, world, http, secrets)
     for task in background:
         task.cancel()
@@ -58,5 +50,5 @@ async def site() -> AsyncIterator[Site]:
 @pytest.fixture
 async def guarded_site() -> AsyncIterator[Site]:
     """With a small body limit, and browsers allowed from one origin."""
-    async with opened(Settings(max_body_bytes=2048, cors_origins="https://ours.example")) as found:
+    async with opened(Settings(max_body_bytes=2048, cors_origins=("https://ours.example",))) as found:
         yield found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from litestar import Litestar
@@ -102,6 +102,12 @@ class Site:
         reply = await self.execute(workflow_id, **run_input)
         assert reply.status_code in (200, 202), reply.text
         return workflow_id, reply.json()["run_id"]
+
+
+def client_of(app: Litestar) -> httpx.AsyncClient:
+    """A client inside the process. What the app fails to answer is raised."""
+    transport = httpx.ASGITransport(cast(Any, app), raise_app_exceptions=True)
+    return httpx.AsyncClient(transport=transport, base_url="http://antiphon.test")
 
 
 def said(reply: httpx.Response) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from app.api.auth import RANKS, bearer, may
 from app.api.openapi import operations
+from app.ports import Scope
 from tests.api.sites import Site, handle, said
 
 OPEN = {"/health/live", "/health/ready", "/schema", "/schema/openapi.json", "/metrics"}
@@ -15,7 +16,7 @@ OPEN = {"/health/live", "/health/ready", "/schema", "/schema/openapi.json", "/me
 
 def requests_of(site: Site, workflow_id: str, run_id: str) -> list[tuple[str, str, str, Any]]:
     """Method, address, scope and a sound body of every route that needs a key."""
-    found = []
+    found: list[tuple[str, str, str, Any]] = []
     for path, method, _, operation in operations(site.app):
         if operation.scope is None:
             assert path in OPEN, f"{path} is open to all: is it meant to be?"
@@ -90,7 +91,7 @@ async def test_a_run_of_another_workspace_is_not_found_through_an_own_workflow(s
 
 
 def test_each_scope_includes_the_lower_ones() -> None:
-    scopes = ("read", "run", "edit", "admin")
+    scopes: tuple[Scope, ...] = ("read", "run", "edit", "admin")
     assert [[may((one,), needed) for needed in scopes] for one in scopes] == [
         [True, False, False, False],
         [True, True, False, False],

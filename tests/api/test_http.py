@@ -13,7 +13,7 @@ from app.api.app import create_app
 from app.api.services import Services
 from app.ports import StoreUnavailableError
 from app.settings import Settings
-from tests.api.sites import GREETING, Site, handle, said
+from tests.api.sites import GREETING, Site, client_of, handle, said
 
 JSON = {"Content-Type": "application/json"}
 
@@ -143,7 +143,7 @@ async def test_without_the_database_it_lives_but_is_not_ready(site: Site) -> Non
     services: Services = site.app.state.services
     for ready in (away, silent):
         app = create_app(replace(services, ready=ready), Settings())
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://antiphon.test") as http:
+        async with client_of(app) as http:
             reply = await http.get("/health/ready")
             assert (*said(reply), reply.headers["retry-after"]) == (503, "unavailable", "1")
             assert (await http.get("/health/live")).status_code == 200
@@ -169,7 +169,7 @@ async def test_an_unexpected_error_has_an_id_that_the_log_has_too(
 
     app = create_app(replace(site.app.state.services, ready=broken), Settings())
     capsys.readouterr()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://antiphon.test") as http:
+    async with client_of(app) as http:
         reply = await http.get("/health/ready?query=private", headers={"Authorization": "Bearer private"})
     assert said(reply) == (500, "internal_error")
     assert "inside" not in reply.text

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api import graphs
 from tests.api.sites import NOBODY, Site, handle, said
+from tests.engine.graphs import line, node
 
 
 async def present(site: Site, run_id: str) -> tuple[str, int]:
@@ -25,7 +26,8 @@ async def test_only_start_goes_without_a_run(site: Site, command: str) -> None:
 
 async def test_an_answer_must_be_given(site: Site) -> None:
     workflow_id, run_id = await site.started()
-    for given in ({}, {"command": "data"}, {"command": "start", "message": None}, {"dynamic_variables": {}}):
+    without: list[dict[str, Any]] = [{}, {"command": "data"}, {"command": "start", "message": None}]
+    for given in (*without, {"dynamic_variables": {}}):
         reply = await site.execute(workflow_id, run_id, **given)
         assert (*said(reply), *handle(reply)) == (422, "missing_answer", run_id, "1")
         assert reply.json()["run"]["status"] == "waiting_for_user_input"
@@ -86,10 +88,10 @@ async def test_a_running_run_takes_no_answer(site: Site) -> None:
 
 
 async def test_a_caller_may_wait_until_a_run_is_no_longer_busy(site: Site) -> None:
-    graph = graphs.line(
-        graphs.node("nap", "wait", seconds=0.4),
-        graphs.node("q", "ask", prompt="Well?"),
-        graphs.node("end", "end", outputs={"answer": "{{q}}"}),
+    graph = line(
+        node("nap", "wait", seconds=0.4),
+        node("q", "ask", prompt="Well?"),
+        node("end", "end", outputs={"answer": "{{q}}"}),
     )
     workflow_id, run_id = await site.started(graph, wait_seconds=0)
     reply = await site.execute(workflow_id, run_id, message="now", on_busy="wait", idempotency_key="patient")
@@ -182,7 +184,8 @@ async def test_an_input_over_a_limit_makes_no_run(site: Site) -> None:
     workflow_id, run_id = await site.started()
     large = "x" * 300_000
     for field, place in (("dynamic_variables", "dynamic_variables.v"), ("runtime_variables", "runtime_variables.v")):
-        reply = await site.execute(workflow_id, **{field: {"v": large}})
+        given: dict[str, Any] = {field: {"v": large}}
+        reply = await site.execute(workflow_id, **given)
         assert (*said(reply), reply.json()["details"][0]["path"]) == (422, "too_large", place)
     answer = await site.execute(workflow_id, run_id, message=large)
     assert (*said(answer), *handle(answer)) == (422, "too_large", run_id, "1")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tests.api import graphs
 from tests.api.sites import Site, handle, types
+from tests.engine.graphs import line, node
 
 
 async def test_a_first_turn_starts_a_run_and_waits(site: Site) -> None:
@@ -77,7 +79,7 @@ async def test_every_kind_of_node_runs(site: Site) -> None:
 async def test_any_source_of_an_answer_counts_in_its_order(site: Site) -> None:
     workflow_id = await site.workflow(graphs.asking())
     threads = {"0": {"node_run_inputs": [{"messages": [{"role": "user", "content": "thread"}]}]}}
-    sources = {
+    sources: dict[str, Any] = {
         "answers": {"pause_1": "answers"},
         "data": "data",
         "message": "message",
@@ -94,9 +96,7 @@ async def test_any_source_of_an_answer_counts_in_its_order(site: Site) -> None:
 
 
 async def test_runtime_variables_are_written_before_the_answer(site: Site) -> None:
-    graph = graphs.line(
-        graphs.node("q", "ask", prompt="Well?"), graphs.node("end", "end", outputs={"who": "[[who]]", "said": "{{q}}"})
-    )
+    graph = line(node("q", "ask", prompt="Well?"), node("end", "end", outputs={"who": "[[who]]", "said": "{{q}}"}))
     workflow_id, run_id = await site.started(graph)
     reply = await site.execute(workflow_id, run_id, message="yes", runtime_variables={"who": "Ada"})
     assert reply.json()["outputs"] == {"who": "Ada", "said": "yes"}

@@ -130,8 +130,8 @@ async def test_validate_checks_any_graph_and_by_default_the_active_one(site: Sit
     assert (await site.post(address, {})).json() == {"valid": True, "errors": [], "warnings": []}
     warned = (await site.post(address, {"graph": graphs.looping()})).json()
     assert (warned["valid"], len(warned["warnings"])) == (True, 1)
-    for graph in ([], 7, "x"):
-        assert (await site.post(address, {"graph": graph})).json()["valid"] is False
+    for nonsense in (["x"], 7, "x"):
+        assert (await site.post(address, {"graph": nonsense})).json()["valid"] is False
 
 
 async def test_bodies_of_workflows_take_only_what_they_know(site: Site) -> None:

@@ -115,6 +115,7 @@ class WorkflowRunDocument(Document):
     takeovers: int = 0
     limited: bool = False
     forked_from: dict[str, Any] | None = None
+    start_reply: bytes | None = None
     created_at: float
     updated_at: float
     ended_at: float | None = None

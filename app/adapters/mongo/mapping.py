@@ -7,13 +7,18 @@ from typing import Any
 
 from bson import ObjectId
 
-from app.ports import AcceptedCommand, Lease, Pinned, Run, Turn
+from app.ports import AcceptedCommand, Lease, Origin, Pinned, Run, Turn
 
 Doc = dict[str, Any]
 BODIES = ("events", "reply", "state", "input")
-# A hot read leaves the bodies of closed turns in the database.
-WITHOUT_TAIL_BODIES = {f"tail.{name}": 0 for name in BODIES}
+# A hot read leaves the bodies of what is over in the database.
+WITHOUT_TAIL_BODIES = {**{f"tail.{name}": 0 for name in BODIES}, "start_reply": 0}
 WITHOUT_BODIES = dict.fromkeys(BODIES, 0)
+
+
+def fits(number: int) -> bool:
+    """False: no stored number can be this one."""
+    return -(2**63) <= number < 2**63
 
 
 def oid(text: str) -> ObjectId | None:
@@ -22,7 +27,7 @@ def oid(text: str) -> ObjectId | None:
 
 
 def turn_doc(turn: Turn) -> Doc:
-    """What is None or empty is left out."""
+    """What is absent (None; of input and events: empty) is left out."""
     doc: Doc = {
         "number": turn.number,
         "cause": turn.cause,
@@ -33,7 +38,7 @@ def turn_doc(turn: Turn) -> Doc:
     }
     for name in (*BODIES, "last_seq", "closed_at"):
         value = getattr(turn, name)
-        if value is not None and value != b"":
+        if value is not None and (value != b"" or name in ("reply", "state")):
             doc[name] = value
     return doc
 
@@ -86,8 +91,9 @@ def run_doc(run: Run, turns: Mapping[int, Doc]) -> Doc:
         doc["open"] = turns[run.open.number]
     if run.lease is not None:
         doc["lease"] = lease_doc(run.lease)
-    if run.forked_from_run is not None:
-        doc["forked_from"] = {"run": ObjectId(run.forked_from_run), "turn": run.forked_from_turn}
+    if run.forked_from is not None:
+        origin = run.forked_from
+        doc["forked_from"] = {"run": ObjectId(origin.run), "turn": origin.turn, "seq": origin.seq}
     return doc
 
 
@@ -105,6 +111,7 @@ _PLAIN = (
     "fingerprints",
     "fingerprints_partial",
     "start_key",
+    "start_reply",
     "fence",
     "wake_at",
     "takeovers",
@@ -119,7 +126,7 @@ _PLAIN = (
 def run_of(doc: Mapping[str, Any]) -> Run:
     """The inverse of `run_doc`. Rows of lists have no state and no turns."""
     get = doc.get
-    lease, origin, opened = get("lease"), get("forked_from") or {}, get("open")
+    lease, origin, opened = get("lease"), get("forked_from"), get("open")
     return Run(
         id=str(doc["_id"]),
         workspace=str(doc["workspace"]),
@@ -146,8 +153,8 @@ def run_of(doc: Mapping[str, Any]) -> Run:
         wake_at=get("wake_at"),
         takeovers=get("takeovers", 0),
         limited=get("limited", False),
-        forked_from_run=str(origin["run"]) if origin else None,
-        forked_from_turn=origin.get("turn"),
+        forked_from=Origin(str(origin["run"]), origin["turn"], origin["seq"]) if origin else None,
+        start_reply=get("start_reply"),
         created_at=doc["created_at"],
         updated_at=doc["updated_at"],
         ended_at=get("ended_at"),

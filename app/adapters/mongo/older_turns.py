@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
-from app.adapters.mongo.mapping import WITHOUT_BODIES, Doc, turn_of
+from app.adapters.mongo.mapping import WITHOUT_BODIES, Doc, fits, turn_of
 from app.adapters.mongo.parts import Parts
 from app.ports import StoreUnavailableError, Turn
 
@@ -33,6 +33,11 @@ class OlderTurns:
             return
         writes = [UpdateOne(query, {"$setOnInsert": doc}, upsert=True) for query, doc in inserts]
         await self._turns.bulk_write([*writes, *([UpdateMany(old, drop)] if drop_states_to > 0 else [])], ordered=True)
+
+    async def numbered(self, run_id: str, number: int) -> Turn | None:
+        key = {"run": ObjectId(run_id), "number": number}
+        doc = await self._turns.find_one({"_id": key}) if fits(number) else None
+        return None if doc is None else await self._filled(doc)
 
     async def find_one(self, run_id: str, query: Doc) -> Turn | None:
         doc = await self._turns.find_one({"run": ObjectId(run_id), **query})

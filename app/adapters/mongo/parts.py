@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bson import ObjectId
+from pymongo.errors import BulkWriteError
 
 from app.adapters.mongo.mapping import BODIES, Doc, turn_doc
 from app.ports import Turn
@@ -18,6 +19,7 @@ PART_BYTES = 64 * 1024
 REVIEW_SECONDS = 3_600.0
 AGAIN_SECONDS = 86_400.0  # what may stop being used later is looked at again
 BATCH = 50
+DUPLICATE = 11000
 
 
 class Parts:
@@ -41,8 +43,18 @@ class Parts:
                     parts.append({**part, "review_at": now + REVIEW_SECONDS})
                     doc[name] = reference
         if parts:
-            await self._parts.insert_many(parts)
+            await self._insert(parts)
         return docs
+
+    async def _insert(self, parts: list[Doc]) -> None:
+        """Those that are there are from an earlier try of the same write, with the same bodies."""
+        try:
+            await self._parts.insert_many(parts, ordered=False)
+        except BulkWriteError as error:
+            details = error.details or {}
+            known = all(one["code"] == DUPLICATE for one in details.get("writeErrors", ()))
+            if not known or details.get("writeConcernErrors"):
+                raise
 
     async def fill(self, turns: Iterable[Doc]) -> bool:
         """Puts the bodies back in place. False: one is missing, so the reader must read the run again."""
@@ -62,26 +74,28 @@ class Parts:
         due = {"review_at": {"$gt": 0, "$lte": now}}
         found = [part async for part in self._parts.find(due, {"run": 1}).sort("review_at", 1).limit(BATCH)]
         for part in found:
+            # The revision before the look: a commit in between, which may refer to the part, then wins over the removal.
+            run = await self._runs.find_one({"_id": part["run"]}, {"revision": 1})
             if await self._is_used(part["run"], part["_id"]):
                 again = {"$set": {"review_at": now + AGAIN_SECONDS}}
                 await self._parts.update_one({"_id": part["_id"]}, again)
-            elif await self._fence_off(part["run"]):
+            elif run is None or await self._raise_revision(run):
                 await self._parts.delete_one({"_id": part["_id"]})
         return len(found)
 
     async def _is_used(self, run_id: ObjectId, reference: Doc) -> bool:
-        bodies = [{name: reference} for name in BODIES]
-        if await self._turns.find_one({"run": run_id, "$or": bodies}, {"_id": 1}):
-            return True
+        """In this order: the archive is written before the pull from the tail."""
         places = [{f"{place}.{name}": reference} for place in ("open", "tail") for name in BODIES]
-        return await self._runs.find_one({"_id": run_id, "$or": places}, {"_id": 1}) is not None
-
-    async def _fence_off(self, run_id: ObjectId) -> bool:
-        """A commit that was delayed until now will find another revision. True: nothing can refer to the part any more."""
-        run = await self._runs.find_one({"_id": run_id}, {"revision": 1})
-        if run is None:
+        if await self._runs.find_one({"_id": run_id, "$or": places}, {"_id": 1}):
             return True
-        raised = await self._runs.update_one({"_id": run_id, "revision": run["revision"]}, {"$inc": {"revision": 1}})
+        bodies = [{name: reference} for name in BODIES]
+        return await self._turns.find_one({"run": run_id, "$or": bodies}, {"_id": 1}) is not None
+
+    async def _raise_revision(self, run: Doc) -> bool:
+        """A commit that was delayed until now will find another revision. True: nothing can refer to the part any more."""
+        raised = await self._runs.update_one(
+            {"_id": run["_id"], "revision": run["revision"]}, {"$inc": {"revision": 1}}
+        )
         return bool(raised.matched_count)
 
     async def purge(self, run_id: ObjectId) -> None:

@@ -9,14 +9,14 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from app.adapters.mongo.failures import translate, translated
-from app.adapters.mongo.mapping import WITHOUT_TAIL_BODIES, Doc, lease_doc, oid, run_doc, run_of
+from app.adapters.mongo.mapping import WITHOUT_TAIL_BODIES, Doc, fits, lease_doc, oid, run_doc, run_of
 from app.adapters.mongo.numbers import Numbers
 from app.adapters.mongo.older_turns import OlderTurns
 from app.adapters.mongo.parts import Parts
 from app.ports import Clock, Commit, Lease, Run, RunFilter, StoreUnavailableError, Turn
 
 READ_AGAIN = 5  # times: a part may be moved away between two reads
-_ROW = {"state": 0, "tail": 0, "open": 0, "fingerprints": 0}
+_ROW = {"state": 0, "tail": 0, "open": 0, "fingerprints": 0, "start_reply": 0}
 
 
 class MongoRuns:
@@ -55,7 +55,7 @@ class MongoRuns:
 
     @translated
     async def id_by_number(self, workspace: str, number: int) -> str | None:
-        if number >= 2**63:
+        if not fits(number):
             return None
         doc = await self._runs.find_one({"number": number, "workspace": ObjectId(workspace)}, {"_id": 1})
         return None if doc is None else str(doc["_id"])
@@ -102,16 +102,17 @@ class MongoRuns:
     @translated
     async def archive(self, run_id: str, keep: int, states: int) -> None:
         found = ObjectId(run_id)
-        doc = await self._runs.find_one({"_id": found}, {"tail": 1, "turn": 1})
-        old = doc["tail"][:-keep] if doc else []
-        if doc and old:
-            await self._older.insert(found, old, doc["turn"] - states)
+        doc = await self._runs.find_one({"_id": found}, {"tail": 1})
+        tail = doc["tail"] if doc else []
+        old = tail[:-keep]
+        if old:
+            await self._older.insert(found, old, tail[-1]["number"] - states)
             pulled = {"$pull": {"tail": {"number": {"$in": [turn["number"] for turn in old]}}}}
             await self._runs.update_one({"_id": found}, pulled)
 
     @translated
     async def turn(self, run_id: str, number: int) -> Turn | None:
-        return await self._older.find_one(run_id, {"number": number})
+        return await self._older.numbered(run_id, number)
 
     @translated
     async def turn_by_key(self, run_id: str, key: str) -> Turn | None:

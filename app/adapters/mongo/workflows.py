@@ -10,7 +10,7 @@ from msgspec import structs
 from pymongo import ReturnDocument
 
 from app.adapters.mongo.failures import translated
-from app.adapters.mongo.mapping import Doc, oid
+from app.adapters.mongo.mapping import Doc, fits, oid
 from app.adapters.mongo.numbers import Numbers
 from app.ports import StoredVersion, WorkflowHead
 
@@ -40,7 +40,7 @@ class MongoWorkflows:
 
     @translated
     async def head_by_number(self, number: int) -> WorkflowHead | None:
-        doc = await self._heads.find_one({"number": number})
+        doc = await self._heads.find_one({"number": number}) if fits(number) else None
         return None if doc is None else _head_of(doc)
 
     @translated
@@ -73,7 +73,7 @@ class MongoWorkflows:
 
     @translated
     async def version(self, workflow_id: str, number: int) -> StoredVersion | None:
-        doc = await self._versions.find_one({"_id": _version_id(workflow_id, number)})
+        doc = await self._versions.find_one({"_id": _version_id(workflow_id, number)}) if fits(number) else None
         return None if doc is None else _version_of(doc)
 
     @translated

@@ -120,13 +120,8 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "user_messages", {"messages": [{"role": "user", "content": text}], "pause_id": pause_id}
         case said.Said(text=text):
             return "say_static", {"message": text}
-        case said.StateShown(variables=variables):
-            thread = _thread_of(event.path)
-            return "workflow_show_state", {
-                "thread_id": thread,
-                "runtime_variables": variables,
-                "workflow_runtime_variables": {},
-            }
+        case said.StateShown():
+            return "workflow_show_state", _shown(event)
         case said.EdgeTaken():
             return _edge(run_id, event)
         case said.QuestionOpened():
@@ -153,6 +148,14 @@ def _finished(event: said.NodeFinished) -> Json:
         "error_type": event.error_type,
         "error_message": event.error_message,
         "skipped": event.skipped,
+    }
+
+
+def _shown(event: said.StateShown) -> Json:
+    return {
+        "thread_id": _thread_of(event.path),
+        "runtime_variables": event.variables,
+        "workflow_runtime_variables": {},
     }
 
 

@@ -24,7 +24,7 @@ from app.api.interactive.requests import (
     shaped,
     shown,
 )
-from app.api.interactive.views import page_view, run_view, turn_row, turn_view
+from app.api.interactive.views import page_view, run_reply, run_view, turn_row, turn_view
 from app.api.services import ApiRequest, services_of
 from app.services.errors import Detail, ServiceError
 from app.services.runs import RunRecord
@@ -78,8 +78,8 @@ async def read(request: ApiRequest) -> Reply:
     return _run(await services_of(request).runs.facts(workspace_of(request), run_id))
 
 
-def _run(record: RunRecord, *, status: int = 200, replayed: bool = False) -> Reply:
-    return run_shown(run_view(record), record.run.id, record.run.turn, status=status, replayed=replayed)
+def _run(record: RunRecord) -> Reply:
+    return about_run(run_reply(record), record.run.id, record.run.turn)
 
 
 @delete(
@@ -134,9 +134,10 @@ async def read_turn(request: ApiRequest) -> Reply:
 async def fork(request: ApiRequest) -> Reply:
     run_id = await run_id_of(request)
     number, key, hashed = await shaped(_fork(request, run_id), lambda: run_exists(request, run_id))
-    made = services_of(request).runs.fork(workspace_of(request), run_id, number, key, hashed)
-    record, replayed = await about(request, run_id, made)
-    return _run(record, status=201, replayed=replayed)
+    forks, workspace = services_of(request).forks, workspace_of(request)
+    made = forks.fork(workspace, run_id, number, key=key, body_hash=hashed, render=run_reply)
+    reply = await about(request, run_id, made)
+    return about_run(reply.body, reply.run_id, reply.turn, status=201, replayed=reply.replayed)
 
 
 async def _fork(request: ApiRequest, run_id: str) -> tuple[int, str | None, str]:

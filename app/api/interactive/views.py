@@ -122,6 +122,11 @@ def _input(given: GivenInput) -> Json:
     }
 
 
+def run_reply(record: RunRecord) -> bytes:
+    """A run as a reply."""
+    return to_json(run_view(record))
+
+
 def turn_view(record: TurnRecord) -> bytes:
     """A turn: the reply's shape, the stored bytes once it is closed, and what caused it."""
     stored = record.turn.reply

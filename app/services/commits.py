@@ -6,8 +6,6 @@ is in flight clears it whoever makes it, a run at rest has its turn closed, and 
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from typing import Any
 
 import msgspec
@@ -18,12 +16,10 @@ from app.engine.step import Step, step
 from app.engine.values import pack
 from app.ports import AcceptedCommand, Commit, Lease, Run, Turn
 from app.services.facts import EVENTS, GivenInput, TurnFacts, pack_events
+from app.services.fingerprints import remember
 from app.services.world import World
 
 LEASE_SECONDS = 10.0
-KEY_SECONDS = 24 * 3600
-MAX_FINGERPRINTS = 4_096
-FINGERPRINT = struct.Struct(">8sI")
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -165,25 +161,3 @@ def over_limit(world: World, run: Run) -> str | None:
 def fail_over_limit(world: World, graphs: Any, before: ExecutorState, why: str) -> Step:
     """The step that ends a run whose step crossed a size limit."""
     return step(graphs, before, Abort(now=world.now(), source="limit", error_message=why), world.limits)
-
-
-# ---- keys already used
-
-
-def fingerprint(key: str) -> bytes:
-    """Eight bytes that stand for an idempotency key."""
-    return hashlib.sha256(key.encode()).digest()[:8]
-
-
-def remember(run: Run, key: str, now: float) -> tuple[bytes, bool]:
-    """The fingerprints with `key` added; those older than 24 h are dropped, and beyond the bound they become partial."""
-    kept = [(mark, at) for mark, at in FINGERPRINT.iter_unpack(run.fingerprints) if at > now - KEY_SECONDS]
-    partial = run.fingerprints_partial or len(kept) >= MAX_FINGERPRINTS
-    kept = [*kept[-MAX_FINGERPRINTS + 1 :], (fingerprint(key), int(now))]
-    return b"".join(FINGERPRINT.pack(mark, at) for mark, at in kept), partial
-
-
-def may_be_used(run: Run, key: str) -> bool:
-    """False: the key was certainly not used on this run."""
-    mark = fingerprint(key)
-    return run.fingerprints_partial or any(found == mark for found, _ in FINGERPRINT.iter_unpack(run.fingerprints))

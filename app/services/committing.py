@@ -69,7 +69,13 @@ async def make_room(world: World, run: Run) -> None:
 
 async def archive(world: World, run_id: str) -> None:
     """Moves the closed turns but the newest to run_turns. Failing is harmless: the next turn tries again."""
-    await _quietly(world.runs.archive(run_id, 1, STATES_KEPT))
+    if run_id in world.archiving:
+        return
+    world.archiving.add(run_id)
+    try:
+        await _quietly(world.runs.archive(run_id, 1, STATES_KEPT))
+    finally:
+        world.archiving.discard(run_id)
 
 
 async def _quietly(work: Coroutine[object, object, None]) -> None:

@@ -17,11 +17,12 @@ from app.engine.state import ExecutorState, decode
 from app.engine.step import RefusedError, is_due, step
 from app.ports import AcceptedCommand, Run, StoreUnavailableError
 from app.services import slots
-from app.services.commits import Planned, may_be_used
+from app.services.commits import Planned
 from app.services.committing import cause_of, follow_up, make_room, plan_within_limits
 from app.services.delivery import by_commit, by_key, deliver
 from app.services.errors import ServiceError
 from app.services.facts import TurnReply, TurnRequest
+from app.services.fingerprints import may_be_used
 from app.services.follow import either
 from app.services.given import given_input
 from app.services.judge import Judge, Tries

@@ -63,7 +63,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The run document. Hot reads leave the bodies (input, events, reply, state) of the tail's turns out: empty or None then.
 
     `limited`: it holds slots while it has work in progress (a concurrency limit is set). `start_reply`: what made it was
-    answered with this, where that is no turn (a fork).
+    answered with this, where that is no turn (a fork), and `start_hash` is that request's body hash.
     """
 
     id: Id
@@ -79,6 +79,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     turn: int
     status: str
     termination_source: str | None
+    error: str | None = None
     state: bytes
     next_seq: int
     fingerprints: bytes = b""
@@ -93,6 +94,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     limited: bool = False
     forked_from: Origin | None = None
     start_reply: bytes | None = None
+    start_hash: str | None = None
     created_at: float
     updated_at: float
     ended_at: float | None = None

@@ -110,6 +110,7 @@ def _changes(
         "turn": turn.number,
         "status": status(state),
         "termination_source": state.termination_source,
+        "error": state.error if state.ended == "failed" else None,
         "state": stored,
         "next_seq": state.next_seq,
         "open": None if closed else turn,

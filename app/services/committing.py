@@ -47,12 +47,12 @@ def plan_within_limits(
     )
 
 
-def follow_up(world: World, before: Run, after: Run) -> None:
-    """After a commit was won: wakes followers, performs effects under a lease taken here, keeps or gives back places of
-    limits, archives when the tail has grown. None of it delays the reply."""
-    world.follow.changed(after.id)
+async def follow_up(world: World, before: Run, after: Run) -> None:
+    """After a commit was won: keeps or gives back places of limits (before the reply, so that a caller who sees a run end
+    can start the next), wakes followers, and archives after the reply when the tail has grown."""
     if before.limited or after.limited:
-        world.spawn(_quietly(slots.keep(world, before, after)))
+        await _quietly(slots.keep(world, before, after))
+    world.follow.changed(after.id)
     if after.open is None and archive_is_due(after):
         world.spawn(archive(world, after.id))
 

@@ -67,7 +67,6 @@ class Forks:
             raise ServiceError("run_ended", "the turn ended the run", run_id=run.id)
         now, new_id = self._world.now(), self._world.ids.object_id()
         held = _held(state, new_id, turn)
-        # the commit id of an insert is compared with nothing: it carries what a repeated fork must match
         return Run(
             id=new_id,
             workspace=run.workspace,
@@ -78,7 +77,8 @@ class Forks:
             mode=run.mode,
             user=run.user,
             revision=1,
-            commit_id=f"{self._world.ids.commit_id()}:{body_hash}",
+            commit_id=self._world.ids.commit_id(),
+            start_hash=body_hash,
             turn=turn.number,
             status="paused",
             termination_source=None,
@@ -98,7 +98,7 @@ def _held(state: ExecutorState, run_id: str, turn: Turn) -> ExecutorState:
 
 
 def _replayed(fork: Run, body_hash: str) -> TurnReply:
-    if fork.commit_id.partition(":")[2] != body_hash:
+    if fork.start_hash != body_hash:
         message = "this Idempotency-Key was used with another body"
         raise ServiceError("idempotency_mismatch", message, run_id=fork.id)
     turn = fork.forked_from.turn if fork.forked_from else fork.turn

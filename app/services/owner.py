@@ -110,7 +110,7 @@ class Owner:
         if await self._world.runs.commit(planned.commit):
             self._attempts.drop(ended)
             self._run = planned.after
-            follow_up(self._world, run, self._run)
+            await follow_up(self._world, run, self._run)
             notice.clear()  # it was our own; what others commit from now on sets it again
         else:
             await self._look()
@@ -136,7 +136,7 @@ class Owner:
             return
         if found.commit_id in self._tried and found.revision > self._run.revision:
             # our settle went through and only its reply was lost
-            follow_up(self._world, self._run, found)
+            await follow_up(self._world, self._run, found)
         self._run = found
 
     async def _give_back(self) -> None:

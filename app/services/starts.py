@@ -49,7 +49,7 @@ class Starts:
             if replay is None:
                 raise ServiceError("unavailable", "this start lost a race; try again", retry_after=1) from error
             return replay
-        follow_up(self._world, run, run)
+        await follow_up(self._world, run, run)
         perform(self._world, run)
         if run.open is None:
             return TurnReply(run_id=run.id, turn=1, body=run.tail[0].reply or b"")

@@ -155,5 +155,5 @@ class Sweep:
         ours = run.lease is None or run.lease.owner == world.process or run.lease.until <= world.now()
         planned = plan_within_limits(world, graphs, run, state, made, cause=cause or cause_of(made), owner=ours)
         if await world.runs.commit(planned.commit):
-            follow_up(world, run, planned.after)
+            await follow_up(world, run, planned.after)
             perform(world, planned.after)

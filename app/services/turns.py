@@ -161,7 +161,7 @@ class Turns:
             if planned.after.limited and not run.limited:
                 await slots.release_if_idle(self._world, run.id)
             return False
-        follow_up(self._world, run, planned.after)
+        await follow_up(self._world, run, planned.after)
         perform(self._world, planned.after)
         return True
 

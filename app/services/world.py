@@ -11,6 +11,7 @@ import msgspec
 
 from app import ports
 from app.engine.graph import Graph
+from app.engine.kind import NodeKind
 from app.engine.nodes import CATALOGUE
 from app.engine.state import Limits
 from app.engine.step import graph_key
@@ -22,8 +23,11 @@ from app.services.follow import Follow
 class GraphCache:
     """Compiled graphs by workflow and version. Versions never change, so nothing is ever stale."""
 
-    def __init__(self, store: ports.WorkflowStore, size: int = 1_000) -> None:
+    def __init__(
+        self, store: ports.WorkflowStore, catalogue: Mapping[str, type[NodeKind]] = CATALOGUE, size: int = 1_000
+    ) -> None:
         self._store = store
+        self._catalogue = catalogue
         self._size = size
         self._graphs: OrderedDict[str, Graph] = OrderedDict()
 
@@ -36,7 +40,7 @@ class GraphCache:
         stored = await self._store.version(workflow_id, version)
         if stored is None or stored.graph_hash is None:
             return None
-        graph = check(msgspec.json.decode(stored.source), CATALOGUE).graph
+        graph = check(msgspec.json.decode(stored.source), self._catalogue).graph
         if graph is not None:
             self._graphs[key] = graph
             while len(self._graphs) > self._size:

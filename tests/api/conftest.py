@@ -7,21 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from mongomock_motor import AsyncMongoMockClient
 
 from app import bootstrap
-from app.adapters.clock import SystemClock
-from app.adapters.mongo.database import over
 from app.api.app import create_app
 from app.services.sweep import Sweep
 from app.settings import Settings
 from tests.api.sites import Site, client_of
+from tests.stores import mock_database
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Site]:
     """The house as bootstrap builds it, over a database in memory."""
-    database = await over(AsyncMongoMockClient(), "antiphon", SystemClock(), bulk=False)
+    database = await mock_database()
     world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS)
     services = bootstrap.build_services(database, world)
     keys = services.keys

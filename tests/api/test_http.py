@@ -9,9 +9,13 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from app.adapters.clock import SystemClock
+from app.adapters.ids import SystemIds
+from app.adapters.mongo.accounts import MongoAccounts
 from app.api.app import create_app
 from app.api.services import Services
-from app.ports import StoreUnavailableError
+from app.ports import ApiKey, StoreUnavailableError
+from app.services.keys import Keys
 from app.settings import Settings
 from tests.api.sites import GREETING, Site, client_of, handle, said
 
@@ -186,3 +190,23 @@ async def test_what_goes_well_is_not_logged(site: Site, capsys: pytest.CaptureFi
     await site.started()
     await site.get("/v1/workflows", key=None)
     assert capsys.readouterr().err == ""
+
+
+class AwayAccounts(MongoAccounts):
+    """A database that is away, as the keys see it."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def key_by_digest(self, digest: str) -> ApiKey | None:
+        raise StoreUnavailableError
+
+
+async def test_without_the_database_every_call_is_put_off(site: Site) -> None:
+    keys = Keys(AwayAccounts(), SystemClock(), SystemIds())
+    app = create_app(replace(site.app.state.services, keys=keys), Settings())
+    async with client_of(app) as http:
+        reply = await http.get("/v1/workflows", headers={"Authorization": "Bearer ak_1"})
+        assert (await http.get("/v1/workflows")).status_code == 401
+    site.contract.check(reply)
+    assert (*said(reply), reply.headers["retry-after"]) == (503, "unavailable", "1")

@@ -159,11 +159,15 @@ async def test_a_fork_goes_on_from_a_turn_as_a_run_of_its_own(site: Site) -> Non
 
 
 async def test_a_fork_under_a_key_is_made_once(site: Site) -> None:
-    _, run_id = await site.started()
+    workflow_id, run_id = await site.started()
     address, headers = f"{RUNS}/{run_id}/fork", {"Idempotency-Key": "k"}
     first = await site.post(address, {"turn_number": 1}, headers=headers)
-    again = await site.post(address, {"turn_number": 1}, headers=headers)
-    assert (again.status_code, again.content, again.headers["idempotency-replayed"]) == (201, first.content, "true")
+    for command in (None, "resume", "stop"):  # the reply stays, whatever becomes of the fork
+        if command is not None:
+            assert (await site.execute(workflow_id, first.json()["id"], command=command)).status_code == 200
+        again = await site.post(address, {"turn_number": 1}, headers=headers)
+        assert (again.status_code, again.content, *handle(again)) == (201, first.content, first.json()["id"], "1")
+        assert again.headers["idempotency-replayed"] == "true"
     other = await site.post(address, {"turn_number": 2}, headers=headers)
     assert said(other) == (422, "idempotency_mismatch")
     assert (await site.get(RUNS)).json()["total"] == 2

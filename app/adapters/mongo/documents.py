@@ -102,6 +102,7 @@ class WorkflowRunDocument(Document):
     turn: int
     status: str
     termination_source: str | None = None
+    error: str | None = None
     state: bytes
     next_seq: int
     fingerprints: bytes = b""
@@ -116,6 +117,7 @@ class WorkflowRunDocument(Document):
     limited: bool = False
     forked_from: dict[str, Any] | None = None
     start_reply: bytes | None = None
+    start_hash: str | None = None
     created_at: float
     updated_at: float
     ended_at: float | None = None

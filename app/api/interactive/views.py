@@ -90,7 +90,7 @@ def run_view(record: RunRecord) -> Json:
         "turn_number": run.turn,
         "mode": run.mode,
         "user": run.user,
-        "error": state.error if state is not None and state.ended == "failed" else None,
+        "error": run.error,
         "usage": NO_USAGE,
         "created_at": run.created_at,
         "updated_at": run.updated_at,

@@ -1,7 +1,7 @@
 """The forms in which an id is shown and taken: ObjectId, integer, handle `wf_…`, and a UUIDv8 that encodes the ObjectId.
 
 A UUIDv8 has 122 free bits: 48 before the version, 12 before the variant, 62 behind it. The 96 bits of the ObjectId fill
-them from the left; the 26 that are left over are zero.
+them from the left; the 26 that are left over are zero in an id.
 """
 
 import re
@@ -16,13 +16,15 @@ _uuid_form: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{
 _handle_form: Final = re.compile(r"wf_[0-9a-f]{24}")
 _number_form: Final = re.compile(r"[1-9][0-9]{0,17}")
 _spare: Final = 26
+SPARE: Final = 1 << _spare
 
 
-def to_uuid(object_id: str) -> str:
-    """The UUID of an ObjectId."""
+def to_uuid(object_id: str, spare: int = 0) -> str:
+    """The UUID of an ObjectId; with `spare` (below SPARE) that of something of it, which is no id in itself."""
     bits = int(object_id, 16)
     first, second, third = bits >> 48, (bits >> 36) & 0xFFF, bits & 0xF_FFFF_FFFF
-    return str(uuid.UUID(int=first << 80 | 8 << 76 | second << 64 | 0b10 << 62 | third << _spare))
+    text = f"{first << 80 | 8 << 76 | second << 64 | 0b10 << 62 | third << _spare | spare:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def from_uuid(text: str) -> str | None:

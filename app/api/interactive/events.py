@@ -1,15 +1,16 @@
 """The engine's events in the words of the interactive dialect (facts 3.3)."""
 
-import uuid
 from collections.abc import Iterable
 from typing import Any, Final, assert_never
 
+from app.api.ids import SPARE, to_uuid
 from app.engine import messages as said
 from app.engine.kind import Choice
 from app.engine.state import Frame, Question, Visit
 
 Json = dict[str, Any]
 MAIN_THREAD: Final = "0"
+QUESTION: Final = SPARE >> 1
 NO_TOKENS: Final = {
     "total_input_tokens": 0,
     "total_output_tokens": 0,
@@ -28,8 +29,9 @@ NO_LATENCY: Final = {
 
 
 def logical_id(run_id: str, what: int | str) -> str:
-    """Always the same for the same event: `what` is its `seq`, for a question its pause."""
-    return f"event_{uuid.uuid5(uuid.NAMESPACE_OID, f'{run_id}:{what}')}"
+    """Always the same for the same event: `what` is its `seq`, for a question its pause. A UUID made of the run's."""
+    number = what if isinstance(what, int) else QUESTION | int(what.removeprefix("pause_"))
+    return f"event_{to_uuid(run_id, number % SPARE)}"
 
 
 def thread_id(path: str) -> str:

@@ -172,6 +172,8 @@ async def _admin_key(settings: Settings, keys: Keys, workspace: Workspace) -> Pa
     path = settings.data_dir / "admin.key"
     preset = settings.admin_key.get_secret_value() if settings.admin_key else None
     stored = path.read_text().strip() if path.exists() else None
+    if stored is not None and await keys.is_revoked(stored):
+        stored = None  # nobody could use the file's key any more
     secret = preset or stored or PREFIX + secrets.token_urlsafe(32)
     if secret != stored:
         settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,6 @@ class Settings(BaseSettings):
     limit_turn_seconds: int = Field(default=300, ge=1, description="Seconds one turn may take.")
     limit_node_executions: int = Field(default=25, ge=1, description="Executions of one node without input in between.")
     limit_parallel_branches: int = Field(default=10, ge=1, description="Branches of a run that are open at once.")
-    limit_nesting_levels: int = Field(default=5, ge=1, description="Levels of frames within frames.")
     limit_text_bytes: int = Field(default=262_144, ge=1, description="Bytes of one rendered text.")
     limit_output_bytes: int = Field(default=1_048_576, ge=1, description="Bytes of one node's output.")
     limit_state_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of a run's encoded state.")

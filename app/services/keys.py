@@ -67,6 +67,10 @@ class Keys:
         await self._store.insert_key(key)
         return key, secret
 
+    async def is_revoked(self, secret: str) -> bool:
+        found = await self._store.key_by_digest(digest_of(secret))
+        return found is not None and found.revoked_at is not None
+
     async def ensure(self, workspace: str, secret: str, name: str) -> None:
         """An admin key with a secret that was given from outside; nothing happens when it is there."""
         found = await self._store.key_by_digest(digest_of(secret))

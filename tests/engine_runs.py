@@ -1,0 +1,65 @@
+"""Graphs of the documentation, run in the engine alone: time passes when nothing else can happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.adapters.json_schema import SchemaChecker
+from app.engine.graph import Graph
+from app.engine.messages import Answer, AnyEvent, DeadlinePassed, GivenAnswer, Start
+from app.engine.nodes import CATALOGUE
+from app.engine.nodes.start import Start as StartNode
+from app.engine.state import ExecutorState, Limits, next_deadline, questions
+from app.engine.step import graph_key, step
+from app.engine.validate import check
+from app.engine.values import Value, to_text
+from app.services.answers import fit
+
+
+def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState, list[AnyEvent]]:
+    """To its end. Questions are answered in the order in which they were asked; when there are no more answers, time goes
+    by."""
+    graphs, now = {graph_key("w", 0): graph}, 1_700_000_000.0
+    assert isinstance(graph.start.kind, StartNode)
+    accepted, misfits = graph.start.kind.accept(inputs)
+    assert misfits == []
+    made = step(graphs, None, _start(accepted, now))
+    events, given = list(made.events), list(answers)
+    while not made.state.ended:
+        if questions(made.state) and given:
+            command: Answer | DeadlinePassed = Answer(now=now, answers=(_answer(made.state, given.pop(0)),))
+        else:
+            due = next_deadline(made.state, Limits())
+            assert due is not None, "it waits for ever"
+            now = due
+            command = DeadlinePassed(now=now)
+        made = step(graphs, made.state, command)
+        events += made.events
+    assert given == [], "these answers were not asked for"
+    return made.state, events
+
+
+def outputs(
+    nodes: list[dict[str, Any]], edges: list[tuple[str, str, str]], given: dict[str, Value]
+) -> dict[str, Value]:
+    """Of a graph behind its start that runs through at once, given the same values as inputs and as runtime variables.
+    Edges: source, handle, target."""
+    arrows = [{"source": source, "source_handle": handle, "target": target} for source, handle, target in edges]
+    checked = check({"nodes": [{"id": "start", "type": "start"}, *nodes], "edges": arrows}, CATALOGUE)
+    assert checked.graph is not None, checked.faults
+    state = step({graph_key("w", 0): checked.graph}, None, _start(given, 0.0, given)).state
+    assert state.ended == "completed", state.error
+    return state.outputs
+
+
+def _start(inputs: dict[str, Value], now: float, variables: dict[str, Value] | None = None) -> Start:
+    return Start(
+        now=now, run_id="r", workflow_id="w", version=0, user=None, inputs=inputs, variables=dict(variables or {})
+    )
+
+
+def _answer(state: ExecutorState, value: Value) -> GivenAnswer:
+    question = questions(state)[0][2]
+    value, wrong = fit(question, value, SchemaChecker())
+    assert wrong == []
+    return GivenAnswer(question.pause_id, value, to_text(value))

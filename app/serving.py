@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from litestar import Litestar
@@ -17,14 +17,16 @@ from litestar import Litestar
 from app import bootstrap
 from app.adapters.embedded import EmbeddedMongo, EmbeddedMongoError, ServerLock
 from app.api.logs import configure_library_logs
+from app.ports import StoreUnavailableError
 from app.settings import Settings
 
-# From the signal on: replies still under way get 2 s, closing the house 0.5 s, and the database what is left of 4 s, 1.5 s
+# From the signal on: replies still under way get 2 s, closing the house 0.5 s, and the database what is left of 3.5 s, 1.5 s
 # at most: what it has acknowledged is in its journal, so that killing it loses nothing.
 REPLIES_SECONDS: Final = 2
 HOUSE_SECONDS: Final = 0.5
 DATABASE_SECONDS: Final = 1.5
-EXIT_SECONDS: Final = 4.0
+EXIT_SECONDS: Final = 3.5
+LEAVING: Final = b'{"message":"the server is shutting down","error":"unavailable"}'
 
 
 class CannotServeError(Exception):
@@ -85,6 +87,30 @@ class _Server(uvicorn.Server):
             self._listening()
 
 
+class _Answering:
+    """The app, whose requests are answered 503 when uvicorn cuts them off because the time to leave is up."""
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        begun = False
+
+        async def noting(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or begun:
+                return
+            headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": LEAVING})
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotServeError or EmbeddedMongoError, each worded for the user."""
     configure_library_logs(settings.log_level)
@@ -100,12 +126,15 @@ async def _serve(settings: Settings) -> None:
         async with AsyncExitStack() as cleanup:
             listener = cleanup.enter_context(_bind(settings))
             uri = await _database(settings, departure, cleanup)
-            house = await bootstrap.open_house(settings, uri)
+            try:
+                house = await bootstrap.open_house(settings, uri)
+            except StoreUnavailableError:
+                raise CannotServeError("the database cannot be reached") from None
             cleanup.push_async_callback(_close, house, departure)
             port: int = listener.getsockname()[1]
             base_url = settings.public_url or _base_url(settings.host, port)
             server = _Server(
-                _quiet(house.app),
+                _quiet(_Answering(house.app)),
                 lambda: print(house.greeting(base_url, os.getpid()), flush=True),
             )
 
@@ -176,7 +205,7 @@ def _base_url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _quiet(app: Litestar) -> uvicorn.Config:
+def _quiet(app: "_Answering") -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,

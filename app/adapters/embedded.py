@@ -166,6 +166,8 @@ class EmbeddedMongo:
         configuration.touch()
         options = ["--config", str(configuration), "--host", LOOPBACK, "--port", str(port)]
         options += ["--storage-path", str(self._storage), "--log-level", "WARNING", "--cache-size", "256M"]
+        if self._child is not None:
+            self._child.poll()  # reaps the one before
         mode = "wb" if self._log_path.exists() and self._log_path.stat().st_size > 5_000_000 else "ab"
         with self._log_path.open(mode) as output:
             self._child = subprocess.Popen(  # noqa: ASYNC220  (uvloop's own waits for its loop: this must outlive it)

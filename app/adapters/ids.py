@@ -12,16 +12,17 @@ class SystemIds:
     """Implements ports.Ids. Unique over processes: five random bytes a process, then a counter."""
 
     def __init__(self) -> None:
-        self._pid = 0
-        self._process = ""
-        self._count = itertools.count()
+        self._of_process = _begin()
 
     def object_id(self) -> str:
-        if self._pid != os.getpid():  # after a fork, too
-            self._pid = os.getpid()
-            self._process = secrets.token_hex(5)
-            self._count = itertools.count(secrets.randbelow(0x100_0000))
-        return f"{int(time.time()):08x}{self._process}{next(self._count) & 0xFF_FFFF:06x}"
+        pid, process, count = self._of_process
+        if pid != os.getpid():  # after a fork; two threads that come here at once get different random bytes
+            self._of_process = pid, process, count = _begin()
+        return f"{int(time.time()):08x}{process}{next(count) & 0xFF_FFFF:06x}"
 
     def commit_id(self) -> str:
         return self.object_id()
+
+
+def _begin() -> tuple[int, str, itertools.count[int]]:
+    return os.getpid(), secrets.token_hex(5), itertools.count(secrets.randbelow(0x100_0000))

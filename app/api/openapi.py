@@ -105,9 +105,8 @@ def _reply(path: str, operation: Operation, status: int) -> Json:
         reply["content"] = {operation.media: _body((operation.reply,))}
     elif status != 204:
         example = parameters.TEXTS[operation.media]
-        reply["content"] = {
-            operation.media: {"schema": {"type": "string"}, "examples": {"text": {"value": example}}},
-        }
+        schema = parameters.STREAM if operation.stream else {"type": "string"}
+        reply["content"] = {operation.media: {"schema": schema, "examples": {"text": {"value": example}}}}
     return reply
 
 

@@ -135,6 +135,14 @@ TEXTS: Final = {
     "text/html": "<!doctype html>…",
 }
 
+# The text as a whole, and each of its events: tools differ in what the schema of a stream is of.
+STREAM: Final[Json] = {
+    "type": ["string", "object"],
+    "description": "Server-sent events. `data` of each is JSON.",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["id", "event", "data"],
+}
+
 
 def codes(status: int) -> list[str]:
     """What `error` may say in a refusal with this status."""

@@ -28,6 +28,7 @@ from app.engine.values import Value, storable_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
 
 EXPIRED_KEPT = 32  # pauses whose late answers are told so
+MESSAGE_CHARACTERS = 4_096  # of an error's message from outside, the rest is cut
 LONG_TIMER_SECONDS = 60.0  # one that fires counts as input from outside (graph.md, Limits)
 
 
@@ -48,9 +49,8 @@ def apply(walk: Walk, command: AnyCommand) -> None:
             _effect_failed(walk, command)
         case DeadlinePassed():
             _fire(walk)
-            _bound_the_turn(walk)
         case Abort():
-            walk.fail(command.source, command.source, storable_text(command.error_message))
+            walk.fail(command.source, command.source, _shortened(command.error_message))
         case Start():
             raise AssertionError("a start makes the run that it applies to")
         case _:
@@ -61,6 +61,10 @@ def _visits(walk: Walk) -> Iterator[tuple[OpenFrame, OpenVisit]]:
     for frame in walk.frames:
         for visit in frame.visits:
             yield frame, visit
+
+
+def _shortened(message: str) -> str:
+    return storable_text(message[:MESSAGE_CHARACTERS])
 
 
 # ---- people
@@ -117,7 +121,7 @@ def _effect_succeeded(walk: Walk, command: EffectSucceeded) -> None:
 def _effect_failed(walk: Walk, command: EffectFailed) -> None:
     frame, visit, working = _in_flight(walk, command.effect_id)
     if not (command.retryable and retry(walk, frame, visit, command.error_type, working.effect)):
-        walk.wake(frame, visit, Failed(command.error_type, storable_text(command.error_message)))
+        walk.wake(frame, visit, Failed(command.error_type, _shortened(command.error_message)))
 
 
 # ---- time
@@ -148,8 +152,3 @@ def _has_expired(question: Question, now: float) -> bool:
 def _waited(walk: Walk, seconds: float) -> None:
     if seconds >= LONG_TIMER_SECONDS:
         walk.since_input.clear()
-
-
-def _bound_the_turn(walk: Walk) -> None:
-    if walk.working_since is not None and walk.worked() >= walk.limits.turn_seconds:
-        walk.fail("limit", "limit", f"a turn may work for {walk.limits.turn_seconds:g} seconds")

@@ -98,7 +98,7 @@ class NodeContext:
 
 def _may_exceed(most: int, value: Value) -> bool:
     """Scalars and short texts are not worth measuring."""
-    return isinstance(value, list | dict) or (isinstance(value, str) and 4 * len(value) > most)
+    return isinstance(value, (list, dict)) or (isinstance(value, str) and 4 * len(value) > most)
 
 
 def _measured(name: str, value: Value) -> int:

@@ -1,7 +1,8 @@
 """Where a run stands. A frozen value: each step makes a new one; everything else about a run is derived from it.
 
 It is stored (`encode`), so that names of fields and of tagged classes, and defaults, are wire format. A new field with a
-default needs nothing else; whatever else changes takes a new FORMAT and an entry in UPCASTERS.
+default is read from what is stored today, and lost by a process that does not know it; where that harms, and for whatever
+else changes, there is a new FORMAT with an entry in UPCASTERS.
 """
 
 from __future__ import annotations
@@ -248,7 +249,7 @@ def status(state: ExecutorState) -> str:
 
 def has_timers(state: ExecutorState) -> bool:
     """Timers or attempts to come, deadlines of questions not counted."""
-    return not state.ended and any(isinstance(visit.wait, Sleeping | BackingOff) for visit in visits(state))
+    return not state.ended and any(isinstance(visit.wait, (Sleeping, BackingOff)) for visit in visits(state))
 
 
 def next_deadline(state: ExecutorState, limits: Limits) -> float | None:

@@ -84,7 +84,7 @@ def step(
         _refuse(graphs, state, command)
         if at_rest(state):
             state = replace(state, turn=state.turn + 1, turn_started_at=command.now, executions=0, worked_seconds=0.0)
-        walk = Walk({} if isinstance(command, Stop | Abort) else graphs, state, command.now, limits)
+        walk = Walk({} if isinstance(command, (Stop, Abort)) else graphs, state, command.now, limits)
         apply(walk, _storable(command))
     advance(walk)
     return _close(walk, state)
@@ -171,9 +171,9 @@ def _refuse(graphs: Mapping[str, Graph], state: ExecutorState, command: AnyComma
             raise RefusedError("not_paused", "the run is not paused")
         case _:
             pass
-    if isinstance(command, Answer | Resume):
+    if isinstance(command, (Answer, Resume)):
         _refuse_answers(state, command)
-    if not isinstance(command, Stop | Abort):
+    if not isinstance(command, (Stop, Abort)):
         _refuse_strange_graphs(graphs, state)
 
 

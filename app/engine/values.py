@@ -14,7 +14,7 @@ else:
 
 BIG_INT: Final = 1
 MAX_DEPTH: Final = 200  # levels of lists and objects: encoders, decoders and comparisons recurse
-MAX_INT_BITS: Final = 14_000  # 4,214 digits: Python writes and reads no more than 4,300
+INTEGER_BOUND: Final = 10**4_300  # Python writes and reads no longer ones
 
 _encoder = msgspec.msgpack.Encoder()
 _json = msgspec.json.Encoder()
@@ -42,8 +42,8 @@ def _wrap(value: Any) -> Any:
 
 
 def _wrap_integer(value: int) -> msgspec.msgpack.Ext:
-    if value.bit_length() > MAX_INT_BITS:
-        raise UnstorableValueError("an integer has too many digits")
+    if not -INTEGER_BOUND < value < INTEGER_BOUND:
+        raise UnstorableValueError("an integer has more than 4300 digits")
     return msgspec.msgpack.Ext(BIG_INT, value.to_bytes((value.bit_length() + 8) // 8, "big", signed=True))
 
 

@@ -108,7 +108,9 @@ class Walk:
         self.now = now
         self.limits = limits
         self.frames = [OpenFrame(frame, graphs.get(frame.graph)) for frame in state.frames]
-        self.ready = [(v.number, f, v) for f in self.frames for v in f.visits if isinstance(v.wait, Ready)]
+        self.ready = [
+            (v.number, f, v) for f in self.frames for v in f.visits if isinstance(v.wait, (Entering, Received, Failed))
+        ]
         heapify(self.ready)
         self.events: list[said.AnyEvent] = []
         self.event_bytes = 0  # of what users brought; the rest is small
@@ -215,18 +217,21 @@ class Walk:
 
     # ---- the frozen side
 
-    def worked(self) -> float:
-        """Seconds of outside work in this turn, up to now."""
+    def _worked(self) -> float:
         return self.worked_seconds + (0.0 if self.working_since is None else max(0.0, self.now - self.working_since))
 
     def set_work_clock(self) -> None:
-        """The clock of outside work runs while an effect is in flight and the run is not held."""
+        """The clock of outside work runs while an effect is in flight and the run is not held. Fails the run when it is
+        to run beyond the turn's bound."""
         waits = [visit.wait for frame in self.frames for visit in frame.visits]
         runs = self.held_at is None and any(isinstance(wait, Working) for wait in waits)
         if runs and self.working_since is None:
             self.working_since = self.now
-        elif not runs:
-            self.worked_seconds, self.working_since = self.worked(), None
+        if runs and self._worked() >= self.limits.turn_seconds:
+            self.fail("limit", "limit", f"a turn may work for {self.limits.turn_seconds:g} seconds")
+            runs = False
+        if not runs:
+            self.worked_seconds, self.working_since = self._worked(), None
 
     def freeze(self, before: ExecutorState) -> ExecutorState:
         """The state as it is now."""

@@ -74,6 +74,11 @@ def plan(
     return Planned(commit, after, made.state)
 
 
+def lease_taken(before: Run, after: Run) -> int | None:
+    """The fence of the lease that the commit between them took; None: it took none."""
+    return after.fence if after.fence != before.fence else None
+
+
 def first(world: World, run: Run, made: Step, accepted: AcceptedCommand, given: GivenInput) -> Run:
     """The document that starts a run: turn 1 in the tail, or open with a lease."""
     turn = Turn(number=1, cause="command", first_seq=1, opened_at=run.created_at, input=pack(given))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Mapping
 
 import msgspec
@@ -47,12 +48,12 @@ def plan_within_limits(
     )
 
 
-async def follow_up(world: World, before: Run, after: Run) -> None:
+async def follow_up(world: World, before: Run, after: Run, but: asyncio.Event | None = None) -> None:
     """After a commit was won: keeps or gives back places of limits (before the reply, so that a caller who sees a run end
-    can start the next), wakes followers, and archives after the reply when the tail has grown."""
+    can start the next), wakes followers (`but` one), and archives after the reply when the tail has grown."""
     if before.limited or after.limited:
         await _quietly(slots.keep(world, before, after))
-    world.follow.changed(after.id)
+    world.follow.changed(after.id, but)
     if after.open is None and archive_is_due(after):
         world.spawn(archive(world, after.id))
 

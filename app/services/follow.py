@@ -22,27 +22,28 @@ class Follow:
     def __init__(self, runs: ports.RunStore, clock: ports.Clock) -> None:
         self._runs = runs
         self._clock = clock
-        self._followers: dict[str, set[asyncio.Event]] = {}
+        self._followers: dict[str, dict[asyncio.Event, None]] = {}  # in the order in which they came
         self._seen: dict[str, int] = {}
 
     @contextmanager
     def listen(self, run_id: str) -> Iterator[asyncio.Event]:
         """An event that is set at every change from now on. Clear it, read the run, then wait: no change is missed."""
         event = asyncio.Event()
-        self._followers.setdefault(run_id, set()).add(event)
+        self._followers.setdefault(run_id, {})[event] = None
         try:
             yield event
         finally:
             followers = self._followers[run_id]
-            followers.discard(event)
+            del followers[event]
             if not followers:
                 del self._followers[run_id]
                 self._seen.pop(run_id, None)
 
-    def changed(self, run_id: str) -> None:
-        """A commit of this process went through."""
+    def changed(self, run_id: str, but: asyncio.Event | None = None) -> None:
+        """A commit of this process went through; `but`: the follower that made it and knows."""
         for event in self._followers.get(run_id, ()):
-            event.set()
+            if event is not but:
+                event.set()
 
     async def run(self, draining: asyncio.Event) -> None:
         """Until the process drains."""

@@ -26,15 +26,16 @@ _REFUSALS: dict[str, Code] = {
 
 
 class Tries:
-    """One command over its tries: the pauses that it aims at, fixed at the first read at rest, and what it wrote."""
+    """One command over its tries: the pauses that it aims at, fixed at the first read at rest, and `commits`, the ids of
+    what it wrote, each with the fence of a lease that it took and that nobody performs yet."""
 
     def __init__(self) -> None:
         self.aim: tuple[str, ...] | None = None
-        self.commit_ids: list[str] = []
+        self.commits: dict[str, int | None] = {}
         self.doubts = 0
 
     def take_aim(self, state: ExecutorState) -> None:
-        if self.aim is None and at_rest(state) and state.held_at is None and not state.ended:
+        if self.aim is None and at_rest(state) and not state.ended:
             self.aim = pause_ids(state)
 
 

@@ -12,13 +12,13 @@ import msgspec
 import structlog
 
 from app.engine.messages import DeadlinePassed
-from app.engine.state import decode, effects, next_deadline
+from app.engine.state import at_rest, decode, effects, next_deadline
 from app.engine.step import is_due, step
 from app.ports import Commit, Lease, Run, StoreUnavailableError
 from app.services import slots
 from app.services.attempts import Attempts
 from app.services.commits import LEASE_SECONDS
-from app.services.committing import follow_up, joined, plan_within_limits, unmoved
+from app.services.committing import cause_of, follow_up, joined, plan_within_limits, unmoved
 from app.services.world import World
 
 RENEW_SECONDS = 3.0
@@ -27,13 +27,14 @@ AGAIN_SECONDS = 0.2  # after the database did not answer
 log = structlog.get_logger("antiphon.owner")
 
 
-def perform(world: World, run: Run) -> None:
-    """Begins to perform a run in this process if its lease is ours and nobody here does it yet."""
-    name = (run.id, run.fence)
-    if run.lease is None or run.lease.owner != world.process or name in world.performing:
-        return
-    world.performing.add(name)
-    world.spawn(_perform(world, run))
+def perform(world: World, run: Run, fence: int | None) -> None:
+    """Begins to perform a run under the lease that the caller's own commit took; `fence` None: it took none.
+
+    Each lease is performed by the one who took it, and once. Whoever else reads that a lease is this process's may hold an
+    older state than the owner had when it ended: he would begin an effect again whose result is committed.
+    """
+    if run.lease is not None and run.lease.owner == world.process and run.fence == fence:
+        world.spawn(_perform(world, run))
 
 
 async def _perform(world: World, run: Run) -> None:
@@ -41,8 +42,6 @@ async def _perform(world: World, run: Run) -> None:
         await Owner(world, run).perform()
     except Exception:
         log.exception("the owner of a run failed; its lease will lapse", run_id=run.id)
-    finally:
-        world.performing.discard((run.id, run.fence))
 
 
 class Owner:
@@ -56,10 +55,10 @@ class Owner:
         self._tried: set[str] = set()
 
     async def perform(self) -> None:
-        """Until nothing is in flight under this lease."""
+        """Until nothing is in flight or due under this lease."""
         with self._world.follow.listen(self._run.id) as notice:
             try:
-                while self._mine() and effects(decode(self._run.state)):
+                while self._mine() and (effects(decode(self._run.state)) or self._is_due()):
                     try:
                         if self._world.draining.is_set():
                             return await self._give_back()
@@ -74,6 +73,9 @@ class Owner:
         lease = self._run.lease
         return lease is not None and lease.owner == self._world.process and self._run.fence == self._fence
 
+    def _is_due(self) -> bool:
+        return is_due(decode(self._run.state), self._world.now(), self._world.limits)
+
     def _held(self) -> Lease:
         assert self._run.lease is not None, "looked at only while the lease is ours"
         return self._run.lease
@@ -82,6 +84,9 @@ class Owner:
         if notice.is_set():
             notice.clear()
             await self._look()
+            return
+        if self._is_due():
+            await self._settle(notice)
             return
         held, now = self._held(), self._world.now()
         self._attempts.match(effects(decode(self._run.state)), alive=now < held.until)
@@ -93,7 +98,7 @@ class Owner:
             await self._renew(notice)
 
     async def _settle(self, notice: asyncio.Event) -> None:
-        """One commit takes every effect that has ended when it starts."""
+        """One commit takes every effect that has ended when it starts, and what is due."""
         run, graphs = self._run, await self._world.graphs.of(self._run)
         if graphs is None:
             raise StoreUnavailableError("the graph of a leased run cannot be read")
@@ -102,16 +107,18 @@ class Owner:
         for command in ended:
             if not made.state.ended:
                 made = joined(made, step(graphs, made.state, command, self._world.limits))
-        now = self._world.now()
-        if not made.state.ended and is_due(made.state, now, self._world.limits):
-            made = joined(made, step(graphs, made.state, DeadlinePassed(now=now), self._world.limits))
-        planned = plan_within_limits(self._world, graphs, run, before, made, owner=True)
+        now, cause = self._world.now(), "command"
+        came_to_rest = bool(ended) and at_rest(made.state)  # then what is due opens a turn of its own: the next commit
+        if not came_to_rest and is_due(made.state, now, self._world.limits):
+            due = step(graphs, made.state, DeadlinePassed(now=now), self._world.limits)
+            made, cause = joined(made, due), cause_of(due)
+        planned = plan_within_limits(self._world, graphs, run, before, made, cause=cause, owner=True)
         self._tried.add(planned.commit.set["commit_id"])
+        notice.clear()  # if this matches, nothing had happened; what happens from now on sets it again
         if await self._world.runs.commit(planned.commit):
             self._attempts.drop(ended)
-            self._run = planned.after
-            await follow_up(self._world, run, self._run)
-            notice.clear()  # it was our own; what others commit from now on sets it again
+            self._adopt(planned.after)
+            await follow_up(self._world, run, self._run, but=notice)
         else:
             await self._look()
 
@@ -136,8 +143,14 @@ class Owner:
             return
         if found.commit_id in self._tried and found.revision > self._run.revision:
             # our settle went through and only its reply was lost
-            await follow_up(self._world, self._run, found)
+            before = self._run
+            self._adopt(found)
+            await follow_up(self._world, before, found)
         self._run = found
+
+    def _adopt(self, run: Run) -> None:
+        """After a commit of ours: where it opened a turn, the lease is a new one."""
+        self._run, self._fence = run, run.fence
 
     async def _give_back(self) -> None:
         """At shutdown: the lease is cleared and the run is due at once, so that another process goes on."""

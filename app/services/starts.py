@@ -50,7 +50,7 @@ class Starts:
                 raise ServiceError("unavailable", "this start lost a race; try again", retry_after=1) from error
             return replay
         await follow_up(self._world, run, run)
-        perform(self._world, run)
+        perform(self._world, run, run.fence)
         if run.open is None:
             return TurnReply(run_id=run.id, turn=1, body=run.tail[0].reply or b"")
         return await deliver(self._world, run.id, 1, request.wait_seconds)

@@ -17,8 +17,9 @@ from app.engine.messages import Abort, AnyCommand, DeadlinePassed
 from app.engine.state import ExecutorState, UnknownFormatError, decode, effects, next_deadline
 from app.engine.step import is_due, step
 from app.ports import Commit, Lease, Run, StoreUnavailableError
-from app.services.commits import LEASE_SECONDS
+from app.services.commits import LEASE_SECONDS, lease_taken
 from app.services.committing import cause_of, follow_up, plan_within_limits
+from app.services.follow import either
 from app.services.owner import perform
 from app.services.world import World
 
@@ -29,6 +30,8 @@ MAX_CLAIMS = 5
 PUT_OFF_SECONDS = 60.0  # a state too new for this process
 KEPT_SECONDS = 24 * 3600.0
 REVIEW_SECONDS = 60.0
+SETTLE_SECONDS = 0.5
+SUSPECT_SECONDS = 0.01  # time to see whether it kills the process
 
 log = structlog.get_logger("antiphon.sweep")
 
@@ -40,16 +43,18 @@ class Sweep:
         self._world = world
         self._busy: set[str] = set()
         self._reviewed_at = 0.0
+        self._claiming = asyncio.Lock()
+        self._suspects: list[tuple[int, str]] = []
 
     async def run(self) -> None:
         """Until the process drains."""
         while not self._world.draining.is_set():
+            await self._world.clock.sleep(SWEEP_SECONDS)  # first, so that one that will be killed serves a little
             try:
                 await self.once()
                 await self._review()
             except StoreUnavailableError:
                 log.debug("the database is away; the sweep tries again")
-            await self._world.clock.sleep(SWEEP_SECONDS)
 
     async def _review(self) -> None:
         """Now and then: parts of commits that were lost."""
@@ -58,20 +63,28 @@ class Sweep:
             await self._world.runs.review_parts(self._reviewed_at)
 
     async def once(self) -> None:
-        """Everything that is due now, in pages."""
-        now, after = self._world.now(), None
-        while True:
-            page = await self._world.runs.due(now, after, BATCH)
-            fresh = [run_id for _, run_id in page if run_id not in self._busy]
-            await asyncio.gather(*(self._guarded(run_id) for run_id in fresh))
-            if len(page) < BATCH:
-                return
-            after = page[-1]
+        """Everything that is due now, the latest first: what kills its takers comes due again and again, and the others
+        must not stand behind it. What was claimed in vain comes last and by itself: see what it does before the next."""
+        self._suspects.clear()
+        due = [run_id for run_id in reversed(await self._due()) if run_id not in self._busy]
+        for first in range(0, len(due), BATCH):
+            await asyncio.gather(*(self._guarded(run_id) for run_id in due[first : first + BATCH]))
+        for _, run_id in sorted(self._suspects, key=lambda suspect: suspect[0])[:BATCH]:
+            await self._guarded(run_id, suspect=True)
+            await self._world.clock.sleep(SUSPECT_SECONDS)
 
-    async def _guarded(self, run_id: str) -> None:
+    async def _due(self) -> list[str]:
+        now, found = self._world.now(), list[tuple[float, str]]()
+        while True:
+            page = await self._world.runs.due(now, found[-1] if found else None, BATCH)
+            found += page
+            if len(page) < BATCH:
+                return [run_id for _, run_id in found]
+
+    async def _guarded(self, run_id: str, *, suspect: bool = False) -> None:
         self._busy.add(run_id)
         try:
-            await self.take(run_id)
+            await self.take(run_id, suspect=suspect)
         except StoreUnavailableError:
             return
         except Exception:
@@ -79,8 +92,8 @@ class Sweep:
         finally:
             self._busy.discard(run_id)
 
-    async def take(self, run_id: str) -> None:
-        """Does what is due for one run."""
+    async def take(self, run_id: str, *, suspect: bool = False) -> None:
+        """Does what is due for one run; not yet if it is a suspect and not taken as one."""
         world, now = self._world, self._world.now()
         run = await world.runs.read(run_id)
         if run is None or run.wake_at is None or run.wake_at > now:
@@ -95,10 +108,14 @@ class Sweep:
             return
         graphs = await world.graphs.of(run)
         if run.lease is not None and run.lease.until > now - SKEW_SECONDS:
-            if graphs is not None and is_due(state, now, world.limits):
-                await self._apply(run, state, graphs, DeadlinePassed(now=now))
+            # one that has lapsed waits to be claimed: what kills its process must count
+            if run.lease.until > now and graphs is not None and is_due(state, now, world.limits):
+                await self._into_a_lease(run, run.lease, state, graphs)
         elif is_due(state, now, world.limits) or effects(state):
-            await self._claim(run, state, graphs)
+            if run.takeovers and not suspect:
+                self._suspects.append((run.takeovers, run_id))
+            else:
+                await self._claim(run, state, graphs)
         else:
             await world.runs.commit(self._move(run, wake_at=next_deadline(state, world.limits)))
 
@@ -111,6 +128,7 @@ class Sweep:
             await self._world.runs.purge_turns(run.id)
             await self._world.runs.commit(self._move(run, wake_at=run.deleted_at + KEPT_SECONDS))
         else:
+            await self._world.runs.purge_turns(run.id)  # an archive under way may have come after the first time
             await self._world.runs.remove(run.id, run.revision)
 
     def _move(self, run: Run, **changes: object) -> Commit:
@@ -127,15 +145,18 @@ class Sweep:
             await self._apply(run, state, graphs or {}, Abort(now=now, source=source, error_message=why), "reaper")
             return
         assert graphs is not None, "a run without its graphs was failed"
-        lease = Lease(world.process, now + LEASE_SECONDS)
-        claim = self._move(run, lease=lease, fence=run.fence + 1, takeovers=run.takeovers + 1, wake_at=lease.until)
-        claimed = await self._claimed(run, claim)
-        if claimed is None:
-            return
-        if is_due(state, now, world.limits):
-            await self._apply(claimed, state, graphs, DeadlinePassed(now=now))
-        else:
-            perform(world, claimed)
+        lease, deadline = Lease(world.process, now + LEASE_SECONDS), next_deadline(state, world.limits)
+        # what is due is ours to apply: others come back to it only when the lease has lapsed
+        wake_at = lease.until if deadline is None or deadline <= now else min(lease.until, deadline)
+        claim = self._move(run, lease=lease, fence=run.fence + 1, takeovers=run.takeovers + 1, wake_at=wake_at)
+        # one after the other up to the commit: what is claimed beside a run that kills this process shares its blame
+        async with self._claiming:
+            claimed = await self._claimed(run, claim)
+            if claimed is not None:
+                with world.follow.listen(run.id) as settled:
+                    perform(world, claimed, claimed.fence)
+                    if wake_at == lease.until and deadline is not None:
+                        await either(settled, world.draining, SETTLE_SECONDS)
 
     async def _claimed(self, run: Run, claim: Commit) -> Run | None:
         """The run under our lease; None: another was first. A lost reply is looked into."""
@@ -146,14 +167,26 @@ class Sweep:
             return found if found is not None and found.commit_id == claim.set["commit_id"] else None
         return msgspec.structs.replace(run, **claim.set) if won else None
 
+    async def _into_a_lease(self, run: Run, lease: Lease, state: ExecutorState, graphs: Mapping[str, Graph]) -> None:
+        """What is due under a live lease, which counts no claim: should the step kill this process, the next one looks
+        only when the lease has lapsed."""
+        mark = self._move(run, wake_at=lease.until)
+        if await self._world.runs.commit(mark):
+            marked = msgspec.structs.replace(run, **mark.set)
+            done = await self._apply(marked, state, graphs, DeadlinePassed(now=self._world.now()))
+            if done is not None:
+                perform(self._world, done, lease_taken(marked, done))
+
     async def _apply(
         self, run: Run, state: ExecutorState, graphs: Mapping[str, Graph], command: AnyCommand, cause: str | None = None
-    ) -> None:
-        """A commit of what is due. With a lease of ours it is filtered on it."""
+    ) -> Run | None:
+        """A commit of what is due: the run after it; None: another commit came first. With a lease of ours it is filtered
+        on it."""
         world = self._world
         made = step(graphs, state, command, world.limits)
         ours = run.lease is None or run.lease.owner == world.process or run.lease.until <= world.now()
         planned = plan_within_limits(world, graphs, run, state, made, cause=cause or cause_of(made), owner=ours)
-        if await world.runs.commit(planned.commit):
-            await follow_up(world, run, planned.after)
-            perform(world, planned.after)
+        if not await world.runs.commit(planned.commit):
+            return None
+        await follow_up(world, run, planned.after)
+        return planned.after

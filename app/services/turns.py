@@ -17,7 +17,7 @@ from app.engine.state import ExecutorState, decode
 from app.engine.step import RefusedError, is_due, step
 from app.ports import AcceptedCommand, Run, StoreUnavailableError
 from app.services import slots
-from app.services.commits import Planned
+from app.services.commits import Planned, lease_taken
 from app.services.committing import cause_of, follow_up, make_room, plan_within_limits
 from app.services.delivery import by_commit, by_key, deliver
 from app.services.errors import ServiceError
@@ -76,7 +76,7 @@ class Turns:
                 reply = await self._try(request, run_id, tries)
             except StoreUnavailableError as error:
                 tries.doubts += 1
-                if not tries.commit_ids or tries.doubts >= DOUBTS:
+                if not tries.commits or tries.doubts >= DOUBTS:
                     raise ServiceError("unavailable", _UNKNOWN, run_id=run_id, retry_after=1) from error
                 await self._world.clock.sleep(0.1 * tries.doubts)
                 continue
@@ -123,9 +123,10 @@ class Turns:
         )
         planned = await self._admitted(request, run, planned)
         await make_room(self._world, run)
-        tries.commit_ids.append(commit_id)
+        tries.commits[commit_id] = lease_taken(run, planned.after)
         if not await self._commit(run, planned):
             return None
+        tries.commits[commit_id] = None  # its lease is being performed
         after = planned.after
         if after.open is None:
             return TurnReply(run_id=run_id, turn=after.turn, body=after.tail[-1].reply or b"")
@@ -151,8 +152,12 @@ class Turns:
         if planned.after.open is None or run.limited or request.command in ("stop", "pause"):
             return planned
         head = await self._world.workflows.head(run.workflow_id)
-        if head is None or not await slots.take(self._world, head, planned.after):
-            return planned
+        try:
+            if head is None or not await slots.take(self._world, head, planned.after):
+                return planned
+        except ServiceError as error:
+            error.run_id = run.id
+            raise
         planned.commit.set["limited"] = True
         return replace(planned, after=replace(planned.after, limited=True))
 
@@ -162,17 +167,18 @@ class Turns:
                 await slots.release_if_idle(self._world, run.id)
             return False
         await follow_up(self._world, run, planned.after)
-        perform(self._world, planned.after)
+        perform(self._world, planned.after, lease_taken(run, planned.after))
         return True
 
     # ---- replay
 
     async def _stored(self, request: TurnRequest, run: Run, tries: Tries) -> TurnReply | None:
         """The turn that this command made before: by a lost commit, by its key, by `expected_turn` with the same body."""
-        if tries.commit_ids:
-            turn = await by_commit(self._world, run, tries.commit_ids)
+        if tries.commits:
+            turn = await by_commit(self._world, run, list(tries.commits))
             if turn is not None:
-                perform(self._world, run)  # the lease may be ours, though the reply was lost
+                for command in turn.commands:  # it may have taken a lease, though the reply was lost
+                    perform(self._world, run, tries.commits.pop(command.commit_id, None))
                 return await deliver(self._world, run.id, turn.number, request.wait_seconds)
         if request.key is not None and may_be_used(run, request.key):
             found = await by_key(self._world, run, request.key)

@@ -75,7 +75,6 @@ class World:
     retention_seconds: float
     graphs: GraphCache
     follow: Follow
-    performing: set[tuple[str, int]] = field(default_factory=set)  # (run, fence)
     archiving: set[str] = field(default_factory=set)  # runs
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)

@@ -4,12 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.engine import expression
 from app.engine.kind import Fault, NodeKind
-from app.engine.nodes import CATALOGUE
 from app.engine.validate import Checked, GraphLimits, check
 from app.engine.values import Value
 
@@ -231,34 +228,3 @@ def test_the_largest_graph_is_checked() -> None:
     links = [{"source": "s", "target": "n0"}, *({"source": f"n{i}", "target": f"n{i + 1}"} for i in range(498))]
     checked = verdict(nodes, links)
     assert (checked.faults, checked.warnings) == ((), ())
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(alphabet=st.characters()) | st.just(10**400),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
-_ids = st.sampled_from(["a", "b", "s", "item", "", "ä"]) | json_values
-_settings = ["text", "count", "join", "retry", "timeout_seconds", "on_error", "disabled", "inputs", "when", "cases"]
-_settings += ["seconds", "until", "values", "prompt", "choices", "schema", "outputs", "simulate_failure", "x"]
-_good = st.sampled_from(["all", "branch", True, 1, 1.5, "{{a}}", "{{", {"max_attempts": 2}, [{"name": "sys"}]])
-_configs = st.dictionaries(st.sampled_from(_settings), _good | json_values, max_size=5) | json_values
-_nodes = st.fixed_dictionaries(
-    {"id": _ids, "type": st.sampled_from([*kinds, *CATALOGUE]) | json_values},
-    optional={"config": _configs, "name": _ids},
-)
-_edges = st.fixed_dictionaries(
-    {"source": _ids, "target": _ids},
-    optional={"id": _ids, "source_handle": _ids | st.just("error"), "target_handle": _ids},
-)
-_graphs = st.fixed_dictionaries(
-    {"nodes": st.lists(_nodes | json_values, max_size=5), "edges": st.lists(_edges, max_size=5)}
-)
-
-
-@given(_graphs | json_values)
-def test_no_json_raises(source: Any) -> None:
-    for catalogue in (kinds, CATALOGUE):
-        checked = check(source, catalogue)
-        assert (checked.graph is None) == bool(checked.faults)
-        assert all(isinstance(fault.path, str) and fault.message for fault in checked.faults)

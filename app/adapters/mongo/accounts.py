@@ -10,6 +10,7 @@ from msgspec import structs
 
 from app.adapters.mongo.failures import translated
 from app.adapters.mongo.mapping import Doc, oid
+from app.adapters.mongo.workflows import workspace_limit
 from app.ports import ApiKey, Workspace
 
 
@@ -39,8 +40,11 @@ class MongoAccounts:
         found, limit = ObjectId(workspace.id), workspace.max_concurrent_runs
         changes = {"name": workspace.name, "max_concurrent_runs": limit}
         await self._workspaces.update_one({"_id": found}, {"$set": changes})
-        # A workflow inserted meanwhile has read the workspace either before, and is updated here, or after.
-        await self._heads.update_many({"workspace": found}, {"$set": {"workspace_limit": limit}})
+        while True:
+            await self._heads.update_many({"workspace": found}, {"$set": {"workspace_limit": limit}})
+            copied, limit = limit, await workspace_limit(self._workspaces, found)
+            if limit == copied:  # else another update came in between, and its copy may have been overwritten
+                return
 
     @translated
     async def insert_key(self, key: ApiKey) -> None:

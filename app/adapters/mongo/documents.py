@@ -72,7 +72,7 @@ class WorkflowDocument(Document):
 
 
 class WorkflowVersionDocument(Document):
-    """`_id` is {workflow, number}."""
+    """`_id` is workflow:number."""
 
     workflow: Any
     number: int
@@ -133,6 +133,7 @@ class WorkflowRunDocument(Document):
                 [("workspace", ASCENDING), ("workflow_id", ASCENDING), ("created_at", DESCENDING)],
             ),
             _index("status", [("workspace", ASCENDING), ("status", ASCENDING), ("created_at", DESCENDING)]),
+            _index("pinned", [("pinned.workflow", ASCENDING), ("pinned.version", ASCENDING)]),
             _index(
                 "wake_at",
                 [("wake_at", ASCENDING), ("_id", ASCENDING)],
@@ -142,7 +143,7 @@ class WorkflowRunDocument(Document):
 
 
 class RunTurnDocument(Document):
-    """An older closed turn. `_id` is {run, number}; `run` and `number` again for the indexes."""
+    """An older closed turn. `_id` is run:number; `run` and `number` again for the indexes."""
 
     run: Any
     number: int
@@ -157,9 +158,10 @@ class RunTurnDocument(Document):
 
 
 class RunPartDocument(Document):
-    """A body of a turn over 64 KiB. `_id` is {commit_id, k}; `review_at`: when it is to be looked whether it is used."""
+    """A body of the turn `turn` over 64 KiB. `_id` is commit_id:k; `review_at`: when it is to be looked whether it is used."""
 
     run: Any
+    turn: int
     body: bytes
     created_at: float
     review_at: float | None = None
@@ -173,7 +175,7 @@ class RunPartDocument(Document):
 
 
 class SlotDocument(Document):
-    """A place of a concurrency limit. `_id` is {scope, i}."""
+    """A place of a concurrency limit. `_id` is scope:i."""
 
     scope: str
     i: int

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
@@ -20,6 +21,8 @@ from pymongo.errors import (
 )
 
 from app.ports import DuplicateError, StoreUnavailableError
+
+DUPLICATE = 11000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,14 +45,28 @@ def translate(error: PyMongoError) -> NoReturn:
         raise DuplicateError(_field(error)) from error
     if isinstance(error, _away) or (isinstance(error, OperationFailure) and error.code in _away_codes):
         raise StoreUnavailableError(type(error).__name__) from error
-    if isinstance(error, WriteConcernError):
+    if isinstance(error, WriteConcernError) or (isinstance(error, BulkWriteError) and _is_doubtful(error.details)):
         raise StoreUnavailableError("the write was not confirmed by a majority") from error
     raise error
+
+
+def _is_doubtful(bulk: Mapping[str, Any]) -> bool:
+    return bool(bulk.get("writeConcernErrors")) or any(one["code"] in _away_codes for one in bulk["writeErrors"])
 
 
 def _field(error: DuplicateKeyError) -> str:
     pattern = (error.details or {}).get("keyPattern") or {}
     return next(iter(pattern), "_id")
+
+
+async def insert_missing(collection: Any, docs: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts those whose `_id` is not there yet; the others are from an earlier try of the same write, and stay."""
+    try:
+        await collection.insert_many(docs, ordered=False)
+    except BulkWriteError as error:
+        known = all(one["code"] == DUPLICATE for one in error.details["writeErrors"])
+        if not known or error.details.get("writeConcernErrors"):
+            raise
 
 
 def translated(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -26,6 +26,12 @@ def oid(text: str) -> ObjectId | None:
     return ObjectId(text) if ObjectId.is_valid(text) and len(text) == 24 else None
 
 
+def key_of(owner: ObjectId | str, number: int) -> str:
+    """The `_id` of what is numbered within something else. A text, because not every server looks a nested `_id` up in
+    its index."""
+    return f"{owner}:{number}"
+
+
 def turn_doc(turn: Turn) -> Doc:
     """What is absent (None; of input and events: empty) is left out."""
     doc: Doc = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from app.adapters.mongo.mapping import Doc
 
 BLOCK = 1_000
 LOW = 200
@@ -30,10 +32,22 @@ class Numbers:
 
     async def fill(self) -> None:
         """Fetches a block."""
-        found = await self._counters.find_one_and_update(
-            {"_id": self._kind}, {"$inc": {"next": BLOCK}}, upsert=True, return_document=ReturnDocument.AFTER
-        )
-        self._free = [*range(found["next"], found["next"] - BLOCK, -1), *self._free]
+        while True:  # not findAndModify: the embedded server gives one number to two that ask at once
+            found = await self._counters.find_one({"_id": self._kind})
+            last = found["next"] if found else 0
+            if await self._move(found, last + BLOCK):
+                self._free = [*range(last + BLOCK, last, -1), *self._free]
+                return
+
+    async def _move(self, found: Doc | None, last: int) -> bool:
+        if found is not None:
+            done = await self._counters.update_one(found, {"$set": {"next": last}})
+            return bool(done.matched_count)
+        try:
+            await self._counters.insert_one({"_id": self._kind, "next": last})
+        except DuplicateKeyError:
+            return False
+        return True
 
     def _begin_filling(self) -> asyncio.Task[None]:
         if self._filling is None or self._filling.done():

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from bson import ObjectId
-from pymongo import UpdateMany, UpdateOne
 
-from app.adapters.mongo.mapping import WITHOUT_BODIES, Doc, fits, turn_of
+from app.adapters.mongo.failures import insert_missing
+from app.adapters.mongo.mapping import WITHOUT_BODIES, Doc, key_of, turn_of
 from app.adapters.mongo.parts import Parts
 from app.ports import StoreUnavailableError, Turn
 
@@ -16,27 +16,23 @@ from app.ports import StoreUnavailableError, Turn
 class OlderTurns:
     """Written once, before the pull from the tail; then only their `state` is dropped."""
 
-    def __init__(self, database: Any, parts: Parts, *, bulk: bool) -> None:
+    def __init__(self, database: Any, parts: Parts) -> None:
         self._turns = database["run_turns"]
         self._parts = parts
-        self._bulk = bulk
 
-    async def insert(self, run_id: ObjectId, docs: Sequence[Doc], drop_states_to: int) -> None:
-        """One operation: those that are there are left as they are; states up to a number are dropped."""
-        inserts = [({"_id": {"run": run_id, "number": doc["number"]}}, {**doc, "run": run_id}) for doc in docs]
-        old = {"run": run_id, "number": {"$lte": drop_states_to}, "state": {"$exists": True}}
-        drop = {"$unset": {"state": ""}}
-        if not self._bulk:
-            for query, doc in inserts:
-                await self._turns.update_one(query, {"$setOnInsert": doc}, upsert=True)
-            await self._turns.update_many(old, drop)
-            return
-        writes = [UpdateOne(query, {"$setOnInsert": doc}, upsert=True) for query, doc in inserts]
-        await self._turns.bulk_write([*writes, *([UpdateMany(old, drop)] if drop_states_to > 0 else [])], ordered=True)
+    async def insert(self, run_id: ObjectId, docs: Sequence[Doc]) -> None:
+        """Those that are there are left as they are."""
+        await insert_missing(
+            self._turns, [{**doc, "_id": key_of(run_id, doc["number"]), "run": run_id} for doc in docs]
+        )
+
+    async def drop_states(self, run_id: ObjectId, numbers: range) -> None:
+        """Of these turns, as far as they are here."""
+        ids = [key_of(run_id, number) for number in numbers]
+        await self._turns.update_many({"_id": {"$in": ids}, "state": {"$exists": True}}, {"$unset": {"state": ""}})
 
     async def numbered(self, run_id: str, number: int) -> Turn | None:
-        key = {"run": ObjectId(run_id), "number": number}
-        doc = await self._turns.find_one({"_id": key}) if fits(number) else None
+        doc = await self._turns.find_one({"_id": key_of(run_id, number)})
         return None if doc is None else await self._filled(doc)
 
     async def find_one(self, run_id: str, query: Doc) -> Turn | None:

@@ -1,25 +1,25 @@
 """Bodies of turns over 64 KiB: written first, under the id of the commit that will refer to them.
 
-In a turn's document such a body is `{"commit_id": …, "k": …}`. A commit that is lost leaves parts that nothing refers to;
-the review removes them after an hour, raising the run's revision first so that no delayed commit can refer to them later.
+In a turn's document such a body is the text `commit_id:k`, the `_id` of its part. A commit that is lost leaves parts that
+nothing refers to; the review removes them after an hour, raising the run's revision first so that no delayed commit can
+refer to them later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bson import ObjectId
-from pymongo.errors import BulkWriteError
 
-from app.adapters.mongo.mapping import BODIES, Doc, turn_doc
+from app.adapters.mongo.failures import insert_missing
+from app.adapters.mongo.mapping import BODIES, Doc, key_of, turn_doc
 from app.ports import Turn
 
 PART_BYTES = 64 * 1024
 REVIEW_SECONDS = 3_600.0
 AGAIN_SECONDS = 86_400.0  # what may stop being used later is looked at again
 BATCH = 50
-DUPLICATE = 11000
 
 
 class Parts:
@@ -34,73 +34,59 @@ class Parts:
         """The turns' documents by number, their large bodies stored apart."""
         docs = {turn.number: turn_doc(turn) for turn in turns}
         parts: list[Doc] = []
-        for doc in docs.values():
+        for number, doc in docs.items():
             for name in BODIES:
                 body = doc.get(name)
-                if isinstance(body, bytes) and len(body) > PART_BYTES:
-                    reference = {"commit_id": commit_id, "k": len(parts)}
-                    part = {"_id": reference, "run": run_id, "body": body, "created_at": now}
+                if body is not None and len(body) > PART_BYTES:
+                    doc[name] = key_of(commit_id, len(parts))
+                    part = {"_id": doc[name], "run": run_id, "turn": number, "body": body, "created_at": now}
                     parts.append({**part, "review_at": now + REVIEW_SECONDS})
-                    doc[name] = reference
         if parts:
-            await self._insert(parts)
+            await insert_missing(self._parts, parts)
         return docs
-
-    async def _insert(self, parts: list[Doc]) -> None:
-        """Those that are there are from an earlier try of the same write, with the same bodies."""
-        try:
-            await self._parts.insert_many(parts, ordered=False)
-        except BulkWriteError as error:
-            details = error.details or {}
-            known = all(one["code"] == DUPLICATE for one in details.get("writeErrors", ()))
-            if not known or details.get("writeConcernErrors"):
-                raise
 
     async def fill(self, turns: Iterable[Doc]) -> bool:
         """Puts the bodies back in place. False: one is missing, so the reader must read the run again."""
-        wanted = [(doc, name) for doc in turns for name in BODIES if isinstance(doc.get(name), dict)]
+        wanted = [(doc, name) for doc in turns for name in BODIES if isinstance(doc.get(name), str)]
         if not wanted:
             return True
         ids = [doc[name] for doc, name in wanted]
-        found = {_key(part["_id"]): part["body"] async for part in self._parts.find({"_id": {"$in": ids}})}
+        found = {part["_id"]: part["body"] async for part in self._parts.find({"_id": {"$in": ids}})}
         for doc, name in wanted:
-            if _key(doc[name]) not in found:
+            if doc[name] not in found:
                 return False
-            doc[name] = found[_key(doc[name])]
+            doc[name] = found[doc[name]]
         return True
 
     async def review(self, now: float) -> int:
         """Looks at some parts that are due for it. How many."""
         due = {"review_at": {"$gt": 0, "$lte": now}}
-        found = [part async for part in self._parts.find(due, {"run": 1}).sort("review_at", 1).limit(BATCH)]
+        found = [part async for part in self._parts.find(due, {"body": 0}).sort("review_at", 1).limit(BATCH)]
         for part in found:
-            # The revision before the look: a commit in between, which may refer to the part, then wins over the removal.
-            run = await self._runs.find_one({"_id": part["run"]}, {"revision": 1})
-            if await self._is_used(part["run"], part["_id"]):
+            # The run before its older turns: the archive is written before the pull. And the revision with the look: a
+            # commit in between, which may refer to the part, then wins over the removal.
+            run = await self._runs.find_one({"_id": part["run"]}, {"revision": 1, "open": 1, "tail": 1})
+            if await self._is_used(run, part):
                 again = {"$set": {"review_at": now + AGAIN_SECONDS}}
                 await self._parts.update_one({"_id": part["_id"]}, again)
             elif run is None or await self._raise_revision(run):
                 await self._parts.delete_one({"_id": part["_id"]})
         return len(found)
 
-    async def _is_used(self, run_id: ObjectId, reference: Doc) -> bool:
-        """In this order: the archive is written before the pull from the tail."""
-        places = [{f"{place}.{name}": reference} for place in ("open", "tail") for name in BODIES]
-        if await self._runs.find_one({"_id": run_id, "$or": places}, {"_id": 1}):
-            return True
-        bodies = [{name: reference} for name in BODIES]
-        return await self._turns.find_one({"run": run_id, "$or": bodies}, {"_id": 1}) is not None
+    async def _is_used(self, run: Doc | None, part: Doc) -> bool:
+        turns = [*run["tail"], run.get("open")] if run else []
+        turns.append(await self._turns.find_one({"_id": key_of(part["run"], part["turn"])}, dict.fromkeys(BODIES, 1)))
+        return any(turn is not None and _refers(turn, part["_id"]) for turn in turns)
 
     async def _raise_revision(self, run: Doc) -> bool:
         """A commit that was delayed until now will find another revision. True: nothing can refer to the part any more."""
-        raised = await self._runs.update_one(
-            {"_id": run["_id"], "revision": run["revision"]}, {"$inc": {"revision": 1}}
-        )
+        query = {"_id": run["_id"], "revision": run["revision"]}
+        raised = await self._runs.update_one(query, {"$inc": {"revision": 1}})
         return bool(raised.matched_count)
 
     async def purge(self, run_id: ObjectId) -> None:
         await self._parts.delete_many({"run": run_id})
 
 
-def _key(reference: Doc) -> tuple[str, int]:
-    return reference["commit_id"], reference["k"]
+def _refers(turn: Mapping[str, Any], part_id: str) -> bool:
+    return any(turn.get(name) == part_id for name in BODIES)

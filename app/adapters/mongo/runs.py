@@ -25,7 +25,7 @@ class MongoRuns:
     def __init__(self, database: Any, clock: Clock, *, bulk: bool) -> None:
         self._runs = database["workflow_runs"]
         self._parts = Parts(database)
-        self._older = OlderTurns(database, self._parts, bulk=bulk)
+        self._older = OlderTurns(database, self._parts)
         self._numbers = Numbers(database, "runs")
         self._clock = clock
 
@@ -84,10 +84,13 @@ class MongoRuns:
 
     @translated
     async def due(self, now: float, after: tuple[float, str] | None, limit: int) -> Sequence[tuple[float, str]]:
-        query: Doc = {"wake_at": {"$gt": 0, "$lte": now}}
-        if after is not None:
-            at, last = after[0], ObjectId(after[1])
-            query = {"wake_at": {"$gte": at, "$lte": now}, "$or": [{"wake_at": {"$gt": at}}, {"_id": {"$gt": last}}]}
+        at, last = after or (0.0, "")
+        found = await self._due({"wake_at": at, "_id": {"$gt": ObjectId(last)}}, limit) if after else []
+        if len(found) < limit:  # two queries: an $or would be read without the index by the embedded server
+            found += await self._due({"wake_at": {"$gt": at, "$lte": now}}, limit - len(found))
+        return found
+
+    async def _due(self, query: Doc, limit: int) -> list[tuple[float, str]]:
         found = self._runs.find(query, {"wake_at": 1}).sort([("wake_at", 1), ("_id", 1)]).limit(limit)
         return [(doc["wake_at"], str(doc["_id"])) async for doc in found]
 
@@ -106,7 +109,11 @@ class MongoRuns:
         tail = doc["tail"] if doc else []
         old = tail[:-keep]
         if old:
-            await self._older.insert(found, old, tail[-1]["number"] - states)
+            await self._older.insert(found, old)
+            # the archive before dropped up to `states` before the turn that is now the oldest here
+            first, last = max(1, tail[0]["number"] - states + 1), tail[-1]["number"] - states
+            if first <= last:
+                await self._older.drop_states(found, range(first, last + 1))
             pulled = {"$pull": {"tail": {"number": {"$in": [turn["number"] for turn in old]}}}}
             await self._runs.update_one({"_id": found}, pulled)
 

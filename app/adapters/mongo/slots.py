@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from app.adapters.mongo.failures import translated
-from app.adapters.mongo.mapping import Doc
+from app.adapters.mongo.mapping import Doc, key_of
 
 
 class MongoSlots:
@@ -20,33 +21,33 @@ class MongoSlots:
     @translated
     async def take(self, scope: str, places: int, run_id: str, until: float, now: float) -> bool:
         run = ObjectId(run_id)
-        held = [slot async for slot in self._slots.find({"scope": scope})]
-        own = next((slot for slot in held if slot["run"] == run), None)
-        if own is not None:
-            return await self._win(own, run, until) or await self.take(scope, places, run_id, until, now)
-        live = sum(slot["until"] > now for slot in held)
-        if live >= places:
-            return False
-        for slot in sorted((slot for slot in held if slot["until"] <= now), key=_place):
-            if slot["i"] < places and await self._win(slot, run, until):
-                return True
-        taken = {slot["i"] for slot in held}
-        free = (i for i in range(places) if i not in taken)
-        for i in free:
-            if await self._insert({"scope": scope, "i": i}, run, until):
-                return True
-            if (live := live + 1) >= places:  # each lost insert is another's place
+        while True:  # each lost place is somebody else's progress
+            held = {slot["i"]: slot async for slot in self._slots.find({"scope": scope})}
+            own = next((slot for slot in held.values() if slot["run"] == run), None)
+            if own is not None:
+                if await self._win(own, run, until):
+                    return True
+                continue
+            live = {i for i, slot in held.items() if slot["until"] > now}
+            if len(live) >= places:
                 return False
-        return False
+            i = _choose(places, live, run)
+            if await self._occupy(scope, i, held.get(i), run, until):
+                return True
+
+    async def _occupy(self, scope: str, i: int, lapsed: Doc | None, run: ObjectId, until: float) -> bool:
+        if lapsed is not None:
+            return await self._win(lapsed, run, until)
+        return await self._insert({"_id": key_of(scope, i), "scope": scope, "i": i, "run": run, "until": until})
 
     async def _win(self, slot: Doc, run: ObjectId, until: float) -> bool:
         query = {"_id": slot["_id"], "run": slot["run"], "until": slot["until"]}
         done = await self._slots.update_one(query, {"$set": {"run": run, "until": until}})
         return bool(done.matched_count)
 
-    async def _insert(self, place: Doc, run: ObjectId, until: float) -> bool:
+    async def _insert(self, slot: Doc) -> bool:
         try:
-            await self._slots.insert_one({"_id": place, **place, "run": run, "until": until})
+            await self._slots.insert_one(slot)
         except DuplicateKeyError:
             return False
         return True
@@ -60,5 +61,8 @@ class MongoSlots:
         await self._slots.delete_many({"run": ObjectId(run_id)})
 
 
-def _place(slot: Doc) -> int:
-    return int(slot["i"])
+def _choose(places: int, live: set[int], run: ObjectId) -> int:
+    """A place that is not held. Runs that come at once start to look in different places; but while one beyond a lowered
+    limit is still held, which counts too, all must compete for the same."""
+    first = 0 if any(i >= places for i in live) else int.from_bytes(run.binary[-3:], "big") % places
+    return next(i for i in chain(range(first, places), range(first)) if i not in live)

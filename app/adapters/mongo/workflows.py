@@ -7,12 +7,13 @@ from typing import Any
 
 from bson import ObjectId
 from msgspec import structs
-from pymongo import ReturnDocument
 
 from app.adapters.mongo.failures import translated
-from app.adapters.mongo.mapping import Doc, fits, oid
+from app.adapters.mongo.mapping import Doc, fits, key_of, oid
 from app.adapters.mongo.numbers import Numbers
 from app.ports import StoredVersion, WorkflowHead
+
+LOOKED_AT = 100  # versions at most in one go of dropping: the newest and the oldest
 
 
 class MongoWorkflows:
@@ -28,9 +29,14 @@ class MongoWorkflows:
     @translated
     async def insert(self, head: WorkflowHead, version: StoredVersion) -> None:
         await self._versions.insert_one(_version_doc(version))
-        workspace = await self._workspaces.find_one({"_id": ObjectId(head.workspace)}, {"max_concurrent_runs": 1})
-        limit = (workspace or {}).get("max_concurrent_runs")
+        workspace, found = ObjectId(head.workspace), ObjectId(head.id)
+        limit = await workspace_limit(self._workspaces, workspace)
         await self._heads.insert_one({**_head_doc(head), "workspace_limit": limit})
+        # A limit set after the read above and copied into the heads before the insert is seen here; a later one finds
+        # the head.
+        while (now := await workspace_limit(self._workspaces, workspace)) != limit:
+            limit = now
+            await self._heads.update_one({"_id": found}, {"$set": {"workspace_limit": limit}})
 
     @translated
     async def head(self, workflow_id: str) -> WorkflowHead | None:
@@ -59,13 +65,13 @@ class MongoWorkflows:
 
     @translated
     async def take_version_number(self, workflow_id: str) -> int | None:
-        doc = await self._heads.find_one_and_update(
-            {"_id": ObjectId(workflow_id)},
-            {"$inc": {"next_version": 1}},
-            projection={"next_version": 1},
-            return_document=ReturnDocument.BEFORE,
-        )
-        return None if doc is None else int(doc["next_version"])
+        found = ObjectId(workflow_id)
+        while doc := await self._heads.find_one({"_id": found}, {"next_version": 1}):
+            free: int = doc["next_version"]
+            taken = await self._heads.update_one({"_id": found, "next_version": free}, {"$inc": {"next_version": 1}})
+            if taken.matched_count:
+                return free
+        return None
 
     @translated
     async def insert_version(self, version: StoredVersion) -> None:
@@ -73,7 +79,7 @@ class MongoWorkflows:
 
     @translated
     async def version(self, workflow_id: str, number: int) -> StoredVersion | None:
-        doc = await self._versions.find_one({"_id": _version_id(workflow_id, number)}) if fits(number) else None
+        doc = await self._versions.find_one({"_id": key_of(workflow_id, number)})
         return None if doc is None else _version_of(doc)
 
     @translated
@@ -84,24 +90,32 @@ class MongoWorkflows:
 
     @translated
     async def rename_version(self, workflow_id: str, number: int, name: str) -> bool:
-        done = await self._versions.update_one({"_id": _version_id(workflow_id, number)}, {"$set": {"name": name}})
+        done = await self._versions.update_one({"_id": key_of(workflow_id, number)}, {"$set": {"name": name}})
         return bool(done.matched_count)
 
     @translated
     async def drop_versions(self, workflow_id: str, keep: int) -> int:
-        found = ObjectId(workflow_id)
+        found, dropped = ObjectId(workflow_id), 0
         head = await self._heads.find_one({"_id": found}, {"active_version": 1})
-        query = {"workflow": found}
-        old = self._versions.find(query, {"number": 1}).sort("number", -1).skip(keep).limit(keep)
-        numbers = [doc["number"] async for doc in old]
-        dropped = 0
+        if head is None:
+            return 0
+        old = self._versions.find({"workflow": found}, {"number": 1}).sort("number", -1).skip(keep)
+        numbers = [doc["number"] async for doc in old if doc["number"] != head["active_version"]]
+        if len(numbers) > LOOKED_AT:  # all in use, most likely
+            numbers = numbers[: LOOKED_AT // 2] + numbers[-LOOKED_AT // 2 :]
         for number in numbers:
-            pinned = {"pinned": {"$elemMatch": {"workflow": found, "version": number}}}
-            if head is None or number == head["active_version"] or await self._runs.find_one(pinned, {"_id": 1}):
-                continue
-            done = await self._versions.delete_one({"_id": _version_id(workflow_id, number)})
-            dropped += done.deleted_count
+            if not await self._is_in_use(found, number):
+                done = await self._versions.delete_one({"_id": key_of(found, number)})
+                dropped += done.deleted_count
         return dropped
+
+    async def _is_in_use(self, workflow: ObjectId, number: int) -> bool:
+        """Does a run refer to the version? Matched on both fields by their index, which may find them in two pinned ones."""
+        query = {"pinned.workflow": workflow, "pinned.version": number}
+        async for run in self._runs.find(query, {"pinned": 1}):
+            if any((pinned["workflow"], pinned["version"]) == (workflow, number) for pinned in run["pinned"]):
+                return True
+        return False
 
     @translated
     async def prepare(self) -> None:
@@ -111,6 +125,12 @@ class MongoWorkflows:
     @translated
     async def next_number(self) -> int:
         return await self._numbers.take()
+
+
+async def workspace_limit(workspaces: Any, workspace: ObjectId) -> int | None:
+    """The workspace's present limit."""
+    doc = await workspaces.find_one({"_id": workspace}, {"max_concurrent_runs": 1})
+    return None if doc is None else doc.get("max_concurrent_runs")
 
 
 def _head_doc(head: WorkflowHead) -> Doc:
@@ -123,14 +143,9 @@ def _head_of(doc: Mapping[str, Any]) -> WorkflowHead:
     return WorkflowHead(**{**fields, "id": str(doc["_id"]), "workspace": str(doc["workspace"])})
 
 
-def _version_id(workflow_id: str, number: int) -> Doc:
-    return {"workflow": ObjectId(workflow_id), "number": number}
-
-
 def _version_doc(version: StoredVersion) -> Doc:
     doc = structs.asdict(version)
-    key = _version_id(version.workflow, version.number)
-    return {"_id": key, **doc, "workflow": key["workflow"]}
+    return {"_id": key_of(version.workflow, version.number), **doc, "workflow": ObjectId(version.workflow)}
 
 
 def _version_of(doc: Mapping[str, Any]) -> StoredVersion:

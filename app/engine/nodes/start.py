@@ -28,7 +28,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Why `value` is none of this input's; None: it fits."""
         fits = {
             "text": isinstance(value, str),
-            "number": isinstance(value, int | float) and not isinstance(value, bool),
+            "number": isinstance(value, (int, float)) and not isinstance(value, bool),
             "boolean": isinstance(value, bool),
             "select": isinstance(value, str) and value in self.options,
             "list": isinstance(value, list),

@@ -1,0 +1,137 @@
+"""Any valid graph, small enough to shrink: every kind, parallel branches, joins, cycles, every way to fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from app.engine.kind import NodeKind
+from app.engine.validate import check
+from tests.engine.graphs import edge, node, source
+from tests.engine.probe import KINDS
+
+LONG = os.environ.get("ANTIPHON_LONG_TESTS") == "1"  # ten times as many examples
+
+
+def examples(number: int, **more: Any) -> settings:
+    """Settings of a property test."""
+    return settings(max_examples=number * (10 if LONG else 1), deadline=None, **more)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.sampled_from([2**63, -(2**70), 2**64 - 1, 10**400, 0.5, -0.0, 1e308])
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+_references = st.sampled_from(
+    ["{{start.a?}}", "[[v?]]", "x [[v?]] {{n1?}}", "{{sys.turn_number}}", "{{nodes}}", "plain"]
+)
+_texts = st.sampled_from(["hello", "{{start.a?}}", "[[v?]]", "{{sys.started_at}}", "{{nobody}}"])
+_values = _references | st.integers(0, 2) | st.just({"deep": ["{{vars}}"]})
+_expressions = st.sampled_from(["[[v?]] == 1", "is_present(vars.v)", "nodes['n1'].text? == 'x'", "true", "[[v?]] > 0"])
+_choices = st.sampled_from([(), ("yes", "no")])
+
+
+@st.composite
+def _asks(draw: st.DrawFn) -> dict[str, Any]:
+    config: dict[str, Any] = {"prompt": draw(_references), "choices": list(draw(_choices))}
+    if draw(st.booleans()):
+        config["output"] = "v"
+    if config["choices"] and draw(st.booleans()):
+        config["branch_on_choice"] = True
+    if draw(st.booleans()):
+        config |= {"expires_in_seconds": draw(st.sampled_from([10, 100])), "on_expiry": draw(_on_expiry)}
+    return config
+
+
+_on_expiry = st.sampled_from(["fail", "branch", "branch"])
+_retries = st.builds(
+    lambda attempts, delay, backoff: {"max_attempts": attempts, "delay_seconds": delay, "backoff": backoff},
+    st.sampled_from([3, 2, 1]),
+    st.sampled_from([0, 10]),
+    st.sampled_from([1, 2]),
+)
+_configs: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "message": st.builds(lambda text: {"text": text}, _texts),
+    "ask": _asks(),
+    "condition": st.builds(lambda text: {"cases": [{"handle": "yes", "expression": text}]}, _expressions),
+    "set": st.builds(lambda value: {"values": {"v": value}}, _values),
+    "show_state": st.just({}),
+    "no_op": st.fixed_dictionaries(
+        {},
+        optional={
+            "delay_seconds": st.sampled_from([0, 5, 60]),
+            "simulate_failure": st.sampled_from([False, 1, 2, True]),
+            "output": _values,
+            "retry": _retries,
+        },
+    ),
+    "wait": st.builds(lambda seconds: {"seconds": seconds}, st.sampled_from([0, 30, 60])),
+    "end": st.builds(lambda value: {"outputs": {"result": value}}, _values),
+    "probe": st.fixed_dictionaries({"once": st.booleans(), "request": _values, "retry": _retries}),
+}
+_catches: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"on_error": "branch"},
+        {"on_error": "default", "default_output": "d {{start}}"},
+        {"on_error": "default", "default_output": {"x": "{{nobody?}}"}},
+        {},
+        {},
+        {"disabled": True},
+    ]
+)
+
+
+@st.composite
+def graphs(draw: st.DrawFn, catalogue: Mapping[str, type[NodeKind]] = KINDS) -> dict[str, Any]:
+    """Valid: what makes a fault when drawn freely is put right. Every node can be reached; a few edges more make joins,
+    branches and cycles."""
+    nodes = [node("start", "start")]
+    kinds = [kind for kind in _kinds if kind in catalogue]
+    for index in range(draw(st.integers(1, 8))):
+        kind = draw(st.sampled_from(kinds))
+        config = {**draw(_configs[kind]), **draw(_catches), "join": draw(st.sampled_from(["any", "any", "all"]))}
+        nodes.append(node(f"n{index}", kind, **config))
+    _put_right(nodes, [])
+    bare = check(source(nodes, []), KINDS).graph
+    assert bare is not None
+    handles = {one.id: [*one.kind.handles(), *_error[one.on_error]] for one in bare.nodes.values()}
+    edges = []
+    for index, one in enumerate(nodes[1:], start=1):
+        behind = draw(st.sampled_from([before["id"] for before in nodes[:index] if handles[before["id"]]]))
+        edges.append(edge(behind, one["id"], draw(st.sampled_from(handles[behind]))))
+    for _ in range(draw(st.sampled_from([0, 1, 2, 3]))):
+        edges.append(_another(draw, nodes, handles, edges))
+    _put_right(nodes, edges)
+    return source(nodes, edges)
+
+
+def _another(
+    draw: st.DrawFn, nodes: list[dict[str, Any]], handles: dict[str, list[str]], edges: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Forward from anywhere; backward mostly where nothing leaves yet, for a cycle that forks has no end."""
+    outlets = [(index, handle) for index, one in enumerate(nodes) for handle in handles[one["id"]]]
+    index, handle = draw(st.sampled_from(outlets))
+    taken = any(one["source"] == nodes[index]["id"] and one["source_handle"] == handle for one in edges)
+    first = index + 1 if taken and index + 1 < len(nodes) and draw(st.integers(0, 5)) else 0
+    return edge(nodes[index]["id"], draw(st.sampled_from(nodes[first:]))["id"], handle)
+
+
+_kinds = ["ask", "ask", "ask", "probe", "probe", "probe", *_configs]
+_error = {"branch": ["error"], "default": [], "fail": []}
+
+
+def _put_right(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:
+    """Takes away the settings that are faults here: `all` on a cycle, a default or a way through without `out`."""
+    for fault in check(source(nodes, edges), KINDS).faults:
+        place, _, setting = fault.path.rpartition(".")
+        del nodes[int(place.removeprefix("nodes[").partition("]")[0])]["config"][setting]

@@ -1,0 +1,182 @@
+"""Any graph, any commands, in any order: `run_machine` says what always holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from app.engine.messages import (
+    Abort,
+    Answer,
+    AnyCommand,
+    DeadlinePassed,
+    EffectFailed,
+    EffectSucceeded,
+    GivenAnswer,
+    Pause,
+    Resume,
+    Start,
+    Stop,
+)
+from app.engine.state import Limits, Question, effects, next_deadline, questions, status
+from app.engine.step import Step, is_due
+from tests.engine.graphs import BEGIN, KEY, RUN, WORKFLOW, compiled
+from tests.engine.probe import AGAIN
+from tests.engine.run_machine import LIMITS, TIGHT, RunMachine
+from tests.engine.strategies import examples, graphs, json_values
+
+seconds = st.sampled_from([*[0] * 8, *[1, 10, 60] * 3, -5, 301])
+ENDLESS = Limits(turn_seconds=1e9)
+
+
+class AnyRun(RunMachine):
+    """Commands that are in order, and commands that are not."""
+
+    @initialize(
+        graph=graphs(),
+        values=st.dictionaries(st.sampled_from("av"), json_values),
+        message=st.none() | st.just("hi"),
+        limits=st.sampled_from([LIMITS, LIMITS, LIMITS, TIGHT]),
+    )
+    def start(self, graph: dict[str, Any], values: dict[str, Any], message: str | None, limits: Limits) -> None:
+        self.source, self.limits = graph, limits
+        self.graphs = {KEY: compiled(graph)}
+        words: dict[str, Any] = {"run_id": RUN, "workflow_id": WORKFLOW, "version": 0, "user": "u", "message": message}
+        self.do(Start(now=BEGIN, inputs=values, variables=values, **words))
+
+    # ---- what is in order
+
+    @rule(passing=seconds, value=json_values, which=st.integers(0, 3), several=st.booleans())
+    @precondition(lambda self: status(self.at) == "waiting_for_user_input")
+    def answer(self, passing: int, value: Any, which: int, several: bool) -> None:
+        self.now += passing
+        before = questions(self.at)
+        made = self.do(Answer(now=self.now, answers=self._fitting(value, which, several), variables={"w": value}))
+        if made is None:
+            assert any(q.expires_at is not None and q.expires_at <= self.now for _, _, q in before)
+        else:
+            assert made.state.frames[0].variables["w"] == value or made.state.ended
+
+    def _fitting(self, value: Any, which: int, several: bool) -> tuple[GivenAnswer, ...]:
+        opened = [question for _, _, question in questions(self.at)]
+        wanted = opened if several else [opened[which % len(opened)]]
+        fitted = [(q.pause_id, q.choices[which % len(q.choices)].id if q.choices else value) for q in wanted]
+        return tuple(GivenAnswer(pause_id, given, "text") for pause_id, given in fitted)
+
+    @rule(
+        passing=seconds,
+        which=st.integers(0, 5),
+        outcome=st.sampled_from([AGAIN, "done", None, "fail", "retry", "retry"]),
+    )
+    @precondition(lambda self: bool(effects(self.at)))
+    def settle(self, passing: int, which: int, outcome: str | None) -> None:
+        self.now += passing
+        effect = effects(self.at)[which % len(effects(self.at))]
+        made = self.do(self._settled(effect.id, outcome, effect.attempt if which % 2 else None))
+        assert made is not None and (effect.id, effect.attempt) not in self.announced
+        if outcome not in ("fail", "retry"):
+            self.succeeded.add(effect.id)
+
+    def _settled(self, effect_id: str, outcome: str | None, attempt: int | None) -> EffectSucceeded | EffectFailed:
+        if outcome not in ("fail", "retry"):
+            return EffectSucceeded(now=self.now, effect_id=effect_id, attempt=attempt, result=outcome)
+        return EffectFailed(
+            now=self.now,
+            effect_id=effect_id,
+            attempt=attempt,
+            error_type="timeout",
+            error_message="too late",
+            retryable=outcome == "retry",
+        )
+
+    @rule()
+    @precondition(lambda self: (next_deadline(self.at, ENDLESS) or 1e9) < 1e9)
+    def wait_for_the_next_deadline(self) -> None:
+        self.now = max(self.now, next_deadline(self.at, ENDLESS) or 0.0)
+        made = self.do(DeadlinePassed(now=self.now))
+        assert made is not None and made.state != self.steps[-2].state
+        assert not is_due(made.state, self.now, self.limits), "what is due fires at once"
+
+    @rule(passing=seconds)
+    @precondition(lambda self: not self.at.ended)
+    def let_time_go_by(self, passing: int) -> None:
+        self.now += passing
+        before, due = self.at, is_due(self.at, self.now, self.limits)
+        made = self.do(DeadlinePassed(now=self.now))
+        assert made is None or due == (made.state is not before)
+
+    @rule(passing=seconds)
+    @precondition(lambda self: not self.at.ended)
+    def pause(self, passing: int) -> None:
+        self.now += passing
+        refused = self.at.held_at is not None or self.at.pausing
+        once = any(effect.once for effect in effects(self.at))
+        made = self.do(Pause(now=self.now))
+        assert (made is None) == refused
+        if made is not None and not made.state.ended:  # it may have been out of time
+            assert (made.state.pausing, made.state.held_at is not None) == (once, not once)
+
+    @rule(passing=seconds, value=json_values, which=st.integers(0, 3), answers=st.booleans())
+    @precondition(lambda self: self.at.held_at is not None)
+    def resume(self, passing: int, value: Any, which: int, answers: bool) -> None:
+        self.now += passing
+        given = self._fitting(value, which, False) if answers and questions(self.at) else ()
+        late = [q for _, _, q in questions(self.at) if given and q.pause_id == given[0].pause_id and self._is_late(q)]
+        made = self.do(Resume(now=self.now, answers=given))
+        assert (made is None) == bool(late)
+        if made is not None:
+            assert made.state.held_at is None and not is_due(made.state, self.now, self.limits)
+
+    def _is_late(self, question: Question) -> bool:
+        """It had expired when the run was held."""
+        return question.expires_at is not None and question.expires_at <= (self.at.held_at or 0.0)
+
+    # ---- what is not
+
+    @rule(
+        wrong=st.sampled_from(["answer", "choice", "resume", "twice", "none", "done", "retry"]), which=st.integers(1, 9)
+    )
+    def command_wrongly(self, wrong: str, which: int) -> None:
+        """Refused, or idle; nothing changes."""
+        before = self.at
+        command: AnyCommand = self._settled(f"n{which % 7}#{which}.9", wrong, None)
+        if wrong not in ("done", "retry"):
+            make = Resume if wrong == "resume" else Answer
+            command = make(now=self.now, answers=self._wrong_answers(which)[wrong])
+        made = self.do(command)
+        assert made is None or (made == Step(before, (), ()) and wrong in ("done", "retry"))
+        for effect in effects(self.at):
+            assert self.do(self._settled(effect.id, wrong, effect.attempt + 1)) == Step(before, (), ())
+
+    def _wrong_answers(self, which: int) -> dict[str, tuple[GivenAnswer, ...]]:
+        opened = [question for _, _, question in questions(self.at)]
+        chosen = next((q.pause_id for q in opened if q.choices), "pause_0")
+        mine = opened[0].pause_id if opened else "pause_0"
+        never = (GivenAnswer(f"pause_{which}000", 1, "1"),)
+        return {
+            "answer": never,
+            "resume": never,
+            "choice": (GivenAnswer(chosen, "neither", "neither"),),
+            "twice": (GivenAnswer(mine, "yes", "yes"), GivenAnswer(mine, "no", "no")),
+            "none": (),
+        }
+
+    @rule(
+        command=st.sampled_from([Stop(now=0.0), Abort(now=0.0, source="limit", error_message="!")]), lacks=st.booleans()
+    )
+    @precondition(lambda self: len(self.history) > 12 or self.at.ended)
+    def end(self, command: Stop | Abort, lacks: bool) -> None:
+        """Also when the graph is gone."""
+        graphs, before = self.graphs, self.at
+        self.graphs = {} if lacks else graphs
+        made = self.do(command)
+        self.graphs = graphs
+        assert (made is None) == (before.ended is not None)
+        if made is not None:
+            assert made.state.ended == ("cancelled" if isinstance(command, Stop) else "failed")
+
+
+AnyRun.TestCase.settings = examples(150, stateful_step_count=40)
+TestAnyRun = AnyRun.TestCase

@@ -44,7 +44,8 @@ class Sweep:
         self._busy: set[str] = set()
         self._reviewed_at = 0.0
         self._claiming = asyncio.Lock()
-        self._suspects: list[tuple[int, str]] = []
+        self._suspects: list[tuple[int, float, str]] = []
+        self._careful = False  # somebody has died: what is due is committed before the next is claimed
 
     async def run(self) -> None:
         """Until the process drains."""
@@ -65,11 +66,11 @@ class Sweep:
     async def once(self) -> None:
         """Everything that is due now, the latest first: what kills its takers comes due again and again, and the others
         must not stand behind it. What was claimed in vain comes last and by itself: see what it does before the next."""
-        self._suspects.clear()
+        self._suspects, self._careful = [], False
         due = [run_id for run_id in reversed(await self._due()) if run_id not in self._busy]
         for first in range(0, len(due), BATCH):
             await asyncio.gather(*(self._guarded(run_id) for run_id in due[first : first + BATCH]))
-        for _, run_id in sorted(self._suspects, key=lambda suspect: suspect[0])[:BATCH]:
+        for _, _, run_id in sorted(self._suspects)[:BATCH]:
             await self._guarded(run_id, suspect=True)
             await self._world.clock.sleep(SUSPECT_SECONDS)
 
@@ -112,8 +113,9 @@ class Sweep:
             if run.lease.until > now and graphs is not None and is_due(state, now, world.limits):
                 await self._into_a_lease(run, run.lease, state, graphs)
         elif is_due(state, now, world.limits) or effects(state):
+            self._careful |= run.lease is not None
             if run.takeovers and not suspect:
-                self._suspects.append((run.takeovers, run_id))
+                self._suspects.append((run.takeovers, run.wake_at, run_id))
             else:
                 await self._claim(run, state, graphs)
         else:
@@ -149,13 +151,12 @@ class Sweep:
         # what is due is ours to apply: others come back to it only when the lease has lapsed
         wake_at = lease.until if deadline is None or deadline <= now else min(lease.until, deadline)
         claim = self._move(run, lease=lease, fence=run.fence + 1, takeovers=run.takeovers + 1, wake_at=wake_at)
-        # one after the other up to the commit: what is claimed beside a run that kills this process shares its blame
-        async with self._claiming:
+        async with self._claiming:  # one after the other: what is claimed beside a run that kills us shares its blame
             claimed = await self._claimed(run, claim)
             if claimed is not None:
                 with world.follow.listen(run.id) as settled:
                     perform(world, claimed, claimed.fence)
-                    if wake_at == lease.until and deadline is not None:
+                    if self._careful and deadline is not None and deadline <= now:
                         await either(settled, world.draining, SETTLE_SECONDS)
 
     async def _claimed(self, run: Run, claim: Commit) -> Run | None:

@@ -1,0 +1,179 @@
+"""What must hold of every change of a run, and of every effect that goes out (`check` of the protocol's model)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from app.engine.messages import UserSpoke
+from app.engine.state import ExecutorState, Limits, at_rest, decode, effects, next_deadline, status
+from app.ports import EffectContext, Run, Turn
+from app.services.facts import EVENTS
+from tests.protocol.memory import Memory
+
+if TYPE_CHECKING:
+    from tests.protocol.processes import Op, Process
+
+MAX_CLAIMS = 5
+UNSETTLING = ("stopped", "limit", "expired", "stale_run_reaper", "looping_risk")  # endings that leave effects unsettled
+
+
+class Violation(AssertionError):
+    """Something that must never be."""
+
+
+class Watch:
+    """Keeps what the store alone does not tell: turns as they were closed, pauses answered, effects settled and begun.
+
+    `faults`: how often something went wrong; `excused`: a clock is wrong, what that excuses is not looked at; `poison`:
+    runs may be failed by the reaper; `places`: how many runs may be at work; `blame`: what was wrong where raising would be caught.
+    """
+
+    def __init__(self, memory: Memory, now: Callable[[], float]) -> None:
+        self.memory = memory
+        self.now = now
+        self.excused = False
+        self.poison = False
+        self.places: int | None = None
+        self.faults = 0
+        self.blame: list[str] = []
+        self.closed: dict[tuple[str, int], Turn] = {}
+        self.accepted: dict[str, tuple[str, int]] = {}  # by the name of the post: run and turn
+        self.answered: dict[tuple[str, str], str] = {}  # run and pause: the post that answered it
+        self.settled: set[tuple[str, str, int]] = set()  # run, effect, attempt
+        self.keys: dict[tuple[str, str], str] = {}
+        self.sent: list[tuple[str, str, int]] = []
+
+    # ---- the run document
+
+    def run_changed(self, op: Op | None, before: Run | None, after: Run | None) -> None:
+        """Raises Violation."""
+        if after is None or after.deleted_at is not None:
+            return
+        state = decode(after.state)
+        self._check_turns(before, after)
+        self._check_shape(after, state)
+        self._check_places()
+        if before is None or before.revision != after.revision:
+            self._check_commands(op, before, after)
+        if before is not None:
+            self._check_step(before, decode(before.state), after, state)
+
+    def _check_turns(self, before: Run | None, after: Run) -> None:
+        older = {turn.number: turn for turn in self.memory.turns_of(after.id)}
+        tail = {turn.number: turn for turn in after.tail}
+        numbers = [*tail, *([after.open.number] if after.open else [])]
+        first = after.forked_from.turn + 1 if after.forked_from else 1
+        held = sorted({*older, *numbers})
+        require(numbers == sorted(set(numbers)), f"the tail's turn numbers are {numbers}")
+        require(held == list(range(first, after.turn + 1)), f"turn numbers {held} of {after.turn}")
+        for number, turn in (*older.items(), *tail.items()):
+            was = self.closed.setdefault((after.id, number), turn)
+            same = turn is was or replace(turn, state=was.state) == was
+            require(same and turn.closed_at is not None, f"turn {number}, once closed, has changed")
+        for number in range(first, after.turn + (after.open is None)):
+            require(number in older or number in tail, f"turn {number}, once closed, is lost")
+
+    def _check_shape(self, run: Run, state: ExecutorState) -> None:
+        due, moment, lease = next_deadline(state, Limits()), self.now(), run.lease
+        claimed = due is not None and lease is not None and (due <= moment or self.excused)  # its owner's to apply
+        times = [*([lease.until] if lease else []), *([due] if due is not None and not claimed else [])]
+        given_back = run.wake_at is not None and run.wake_at <= moment
+        require(run.status == status(state), f"status {run.status}, but the state says {status(state)}")
+        require((run.turn, run.next_seq) == (state.turn, state.next_seq), "the run and its state count differently")
+        require(at_rest(state) == (run.open is None), "a turn open at rest, or none while running")
+        require(run.open is None or run.open.number == run.turn, "the open turn is not the last")
+        require(run.open is None or times or given_back, "left behind: running without a lease or a timer")
+        require(run.lease is not None or not effects(state) or given_back, "left behind: an effect without a lease")
+        require(
+            not times or (run.wake_at is not None and run.wake_at <= min(times)), "left behind: wake_at is too late"
+        )
+        require(run.takeovers < MAX_CLAIMS, f"{run.takeovers} claims in a row")
+        reaped = run.termination_source == "stale_run_reaper" and self.faults < MAX_CLAIMS - 1
+        require(not reaped or self.poison, "a run was failed by the reaper that is not poison")
+
+    def _check_places(self) -> None:
+        at_work = [run.id for run in self.memory.runs.values() if run.limited and run.open is not None]
+        within = self.places is None or len(at_work) <= self.places + self.memory.lapses
+        require(within, f"{len(at_work)} runs at work, though at most {self.places} may be")
+
+    def _check_step(self, before: Run, was: ExecutorState, after: Run, state: ExecutorState) -> None:
+        require(after.fence >= before.fence and after.revision >= before.revision, "fence or revision fell")
+        if was.ended:
+            moved = (after.state, after.turn, after.lease, after.open) != (before.state, before.turn, None, None)
+            require(not moved, "an ended run moved")
+        kept = {(effect.id, effect.attempt) for effect in effects(state)}
+        if state.held_at is None and state.termination_source not in UNSETTLING:
+            gone = [effect for effect in effects(was) if (effect.id, effect.attempt) not in kept]
+            self.settled |= {(after.id, effect.id, effect.attempt) for effect in gone}
+
+    # ---- commands
+
+    def _check_commands(self, op: Op | None, before: Run | None, after: Run) -> None:
+        turn = after.open or (after.tail[-1] if after.tail else None)
+        if turn is None:
+            place = self.accepted.setdefault(after.start_hash or "", (after.id, after.turn))
+            require(place == (after.id, after.turn), f"{after.start_hash} made two runs")
+            return
+        first_seq = before.next_seq if before else 1
+        fresh = [event for event in (EVENTS.decode(turn.events) if turn.events else ()) if event.seq >= first_seq]
+        numbers = [event.seq for event in fresh]
+        require(numbers == list(range(first_seq, after.next_seq)), f"events {numbers}, not from {first_seq}")
+        for command in turn.commands:
+            place = self.accepted.setdefault(command.body_hash, (after.id, turn.number))
+            require(place == (after.id, turn.number), f"{command.body_hash} was applied twice")
+        names = [command.body_hash for command in turn.commands]
+        require(len(set(names)) == len(names), f"a command was applied twice: {names}")
+        exchange = op.cause if op is not None and op.is_requests else None
+        pauses = [event.pause_id for event in fresh if isinstance(event, UserSpoke) and event.pause_id is not None]
+        self._check_answers(exchange, after.id, names, pauses)
+        joined = exchange is not None and before is not None and _did(exchange.post.kind, before, after)
+        require(not joined or exchange.post.name in names, "a stop or pause was applied, but is not kept in its turn")
+
+    def _check_answers(self, exchange: Any, run_id: str, names: list[str], pauses: list[str]) -> None:
+        for pause_id in pauses:
+            require((run_id, pause_id) not in self.answered, f"two answers to {pause_id} were accepted")
+            require(exchange is not None, f"{pause_id} was answered by nobody")
+            post = exchange.post
+            self.answered[run_id, pause_id] = post.name
+            aimed = (post.named,) if post.named is not None else exchange.aim or ()
+            require(pause_id in aimed, f"{post.name} aimed at {aimed} and was applied to {pause_id}")
+            require(post.name in names, f"{post.name} was applied, but is not kept in its turn")
+
+    # ---- effects
+
+    def effect_begins(self, process: Process, context: EffectContext) -> None:
+        """At the last check before sending. Called where raising would be taken for a failed effect."""
+        run = self.memory.runs.get(context.run_id)
+        name = (context.run_id, context.effect_id)
+        key = self.keys.setdefault(name, context.idempotency_key)
+        if key != context.idempotency_key or list(self.keys.values()).count(key) > 1:
+            self.blame.append(f"{context.effect_id} goes out under {context.idempotency_key}, once it was {key}")
+        lease = run.lease if run is not None else None
+        if not context.request["once"]:
+            return
+        if lease is not None and lease.owner == process.name and lease.until <= process.clock.now():
+            self.blame.append(f"{process} starts {context.effect_id} after its lease lapsed")
+        if lease is not None and lease.owner != process.name and not self.excused:
+            self.blame.append(f"{process} starts {context.effect_id} under the lease of {lease.owner}")
+        if (*name, context.attempt) in self.settled and not self.excused:
+            self.blame.append(f"{process} starts {context.effect_id} again after its result was committed")
+
+    def effect_sent(self, process: Process, context: EffectContext) -> None:
+        self.sent.append((context.run_id, context.effect_id, context.attempt))
+
+
+def _did(kind: str, before: Run, after: Run) -> bool:
+    """Is this change the work of a stop, or of a pause?"""
+    was, now = decode(before.state), decode(after.state)
+    if kind == "stop":
+        return now.ended == "cancelled" and not was.ended
+    return kind == "pause" and (now.pausing or now.held_at is not None) and not (was.pausing or was.held_at is not None)
+
+
+def require(truth: object, text: str) -> None:
+    """Raises Violation."""
+    if not truth:
+        raise Violation(text)

@@ -1,6 +1,7 @@
 """The command line: `python -m app serve`, and the administration of workspaces and keys."""
 
 import asyncio
+import signal
 import sys
 from typing import Any
 
@@ -71,6 +72,8 @@ def main() -> None:
 @main.command()
 def serve() -> None:
     """Run the server until SIGTERM or Ctrl-C."""
+    # Until the server listens for it, Ctrl-C just ends us: as an exception, it can get lost in the middle of an import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     settings = _read_settings()
     from app import serving
 

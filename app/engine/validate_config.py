@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -10,13 +10,13 @@ import msgspec
 from app.engine import template
 from app.engine.graph import NodeConfig
 from app.engine.kind import Fault, NodeKind
-from app.engine.misfits import misfits, place_of
+from app.engine.misfits import fields_of, misfits, place_of
 from app.engine.values import Value
 
 # `secret` is only read where the request is made, so that no secret comes into state, events or a model's prompt.
 kinds_with_secrets: Final = frozenset({"http", "mcp"})
 
-_common_fields: Final = {field.name: field for field in msgspec.structs.fields(NodeConfig)}
+_common_fields: Final = fields_of(NodeConfig)
 
 
 class CheckedConfig(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class CheckedConfig(msgspec.Struct, frozen=True):
 
 def check_config(config: dict[str, Any], kind: type[NodeKind], path: str) -> CheckedConfig:
     """Every fault in `config`, and what could be made of it."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = fields_of(kind)
     faults: list[Fault] = []
     own, own_faults = _convert(config, fields, path)
     common_only = {name: field for name, field in _common_fields.items() if name not in fields}
@@ -51,7 +51,7 @@ def check_config(config: dict[str, Any], kind: type[NodeKind], path: str) -> Che
 
 
 def _convert(
-    config: dict[str, Any], fields: dict[str, msgspec.structs.FieldInfo], path: str
+    config: dict[str, Any], fields: Mapping[str, msgspec.structs.FieldInfo], path: str
 ) -> tuple[dict[str, Any], list[Fault]]:
     values: dict[str, Any] = {}
     faults: list[Fault] = []
@@ -91,7 +91,7 @@ def _check_common(
 
 def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) -> Iterator[Fault]:
     plain = set(kind.plain_texts) | (set(_common_fields) - {"default_output"})
-    plain |= {field.encode_name for field in msgspec.structs.fields(kind) if field.name in kind.plain_texts}
+    plain |= {name for name, field in fields_of(kind).items() if field.name in kind.plain_texts}
     for place, text in _texts({key: value for key, value in config.items() if key not in plain}, path):
         try:
             parsed = template.parse(text)

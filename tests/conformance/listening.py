@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,3 +52,35 @@ async def listened(uri: str, name: str, clock: Clock) -> AsyncIterator[tuple[Dat
     async with opened(uri, clock, name, event_listeners=[commands]) as database:
         commands.seen.clear()
         yield database, commands
+
+
+class Meanwhile(CommandListener):
+    """Lets something happen just before a command is sent: what another process does in between, at its worst moment."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._planned: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {}
+        self.happened: list[str] = []
+
+    def before(self, command: str, happens: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Once. `command` is as in `Commands.names`; `happens` must use other stores than the ones listened to."""
+        self._planned[command] = happens
+
+    def started(self, event: CommandStartedEvent) -> None:
+        command = f"{event.command_name} {event.command[event.command_name]}"
+        happens = self._planned.pop(command, None)
+        if happens is not None:  # in a thread of the driver's, so that the loop is free meanwhile
+            asyncio.run_coroutine_threadsafe(happens(), self._loop).result()
+            self.happened.append(command)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+
+@asynccontextmanager
+async def interrupted(uri: str, name: str, clock: Clock) -> AsyncIterator[tuple[Database, Meanwhile]]:
+    """A database whose commands can be waited for."""
+    meanwhile = Meanwhile()
+    async with opened(uri, clock, name, event_listeners=[meanwhile]) as database:
+        yield database, meanwhile

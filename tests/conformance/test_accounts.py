@@ -80,22 +80,22 @@ async def test_a_head_that_is_created_later_has_the_limit_too(database: Database
 
 
 async def test_heads_created_while_the_limit_changes_have_the_last_one(database: Database, another: Database) -> None:
-    ours = workspace()
-    await database.accounts.insert_workspace(ours)
-    heads = [head(workspace=ours.id) for _ in range(12)]
-
-    async def creates() -> None:
-        for stored in heads:
-            await database.workflows.insert(stored, version(stored.id))
-
-    async def limits_changes(store: AccountStore, first: int) -> None:
-        for limit in range(first, first + 12):
-            await store.update_workspace(replace(ours, max_concurrent_runs=limit))
-
-    await asyncio.gather(creates(), limits_changes(database.accounts, 100), limits_changes(another.accounts, 200))
-    found = await database.accounts.workspace(ours.id)
-    assert found is not None
-    assert await limits(database, *(stored.id for stored in heads)) == [found.max_concurrent_runs] * 12
+    """Whether the head or the limit is written first, and whichever of two limits comes last."""
+    for round_ in range(6):
+        ours = workspace()
+        await database.accounts.insert_workspace(ours)
+        heads = [head(workspace=ours.id) for _ in range(4)]
+        await asyncio.gather(
+            *(database.workflows.insert(stored, version(stored.id)) for stored in heads),
+            another.accounts.update_workspace(replace(ours, max_concurrent_runs=round_)),
+            *(
+                store.accounts.update_workspace(replace(ours, max_concurrent_runs=10 + limit))
+                for limit, store in enumerate([database, another, another])
+            ),
+        )
+        found = await database.accounts.workspace(ours.id)
+        assert found is not None
+        assert await limits(database, *(stored.id for stored in heads)) == [found.max_concurrent_runs] * 4
 
 
 async def test_a_key_is_read_as_it_was_inserted(accounts: AccountStore) -> None:

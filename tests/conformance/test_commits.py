@@ -56,14 +56,16 @@ async def test_what_a_commit_does_not_mention_stays(runs: RunStore) -> None:
     assert await runs.read(before.id, bodies=True) == after(before, made)
 
 
-async def test_what_a_commit_sets_to_none_is_gone(runs: RunStore) -> None:
+async def test_what_a_commit_sets_to_none_is_gone(database: Database) -> None:
     before = full_run()
-    await runs.insert(before)
+    await database.runs.insert(before)
     gone = dict.fromkeys(("lease", "open", "wake_at", "termination_source", "error", "ended_at", "user"))
     made = commit(before, **gone)
-    assert await runs.commit(made) is True
-    assert await runs.read(before.id, bodies=True) == after(before, made)
-    assert await runs.due(NOW * 2, None, 10) == []
+    assert await database.runs.commit(made) is True
+    assert await database.runs.read(before.id, bodies=True) == after(before, made)
+    assert await database.runs.due(NOW * 2, None, 10) == []
+    stored = await database.raw["workflow_runs"].find_one({})
+    assert set(gone) & set(stored) == set()
 
 
 async def test_commits_build_on_one_another(runs: RunStore) -> None:

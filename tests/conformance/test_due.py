@@ -39,7 +39,8 @@ async def test_runs_without_a_wake_up_time_are_never_due(runs: RunStore) -> None
 async def test_pages_follow_one_another_without_a_gap_or_a_repetition(runs: RunStore, limit: int) -> None:
     made = await stored(runs, NOW, NOW, NOW + 1, NOW, NOW + 1, NOW + 2, NOW, None)
     found: list[tuple[float, str]] = []
-    while page := await runs.due(NOW + 2, found[-1] if found else None, limit):
+    for _ in range(8):
+        page = await runs.due(NOW + 2, found[-1] if found else None, limit)
         assert len(page) <= limit
         found += page
     assert found == pairs(*made)

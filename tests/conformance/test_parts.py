@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from app.adapters.mongo.database import Database
+from app.ports import StoreUnavailableError
 from tests.conformance.samples import BYTES, HOUR, NOW, SetClock, after, commit, new_id, open_turn, run, turn
 
 BIG = BYTES * 250
@@ -45,6 +47,20 @@ async def test_parts_are_written_before_what_refers_to_them(database: Database, 
 
     _, seen = await asyncio.gather(commits(), reads())
     assert seen > 0
+
+
+async def test_a_reader_never_takes_a_run_without_its_parts(database: Database) -> None:
+    stored = run(tail=(turn(1, reply=BIG), turn(2)), open=open_turn(3, events=BIG))
+    await database.runs.insert(stored)
+    await database.runs.archive(stored.id, 1, 32)
+    await database.raw["run_parts"].delete_many({})
+    for reading in (
+        database.runs.read(stored.id),
+        database.runs.read(stored.id, bodies=True),
+        database.runs.turn(stored.id, 1),
+    ):
+        with pytest.raises(StoreUnavailableError):
+            await reading
 
 
 async def test_parts_of_a_lost_commit_are_removed_after_an_hour(database: Database, clock: SetClock) -> None:

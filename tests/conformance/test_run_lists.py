@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from app.adapters.mongo.database import Database
+from app.adapters.mongo.database import Database, over
 from app.ports import Run, RunFilter, RunStore
-from tests.conformance.samples import NOW, WORKFLOW, WORKSPACE, full_run, new_id, run, turn
+from tests.conformance.samples import NOW, WORKFLOW, WORKSPACE, SetClock, full_run, new_id, run, turn
 
 OTHER = "a" * 24
 
@@ -100,6 +100,18 @@ async def test_numbers_are_unique_over_processes_and_tasks(database: Database, a
 async def test_numbers_go_on_after_a_restart(database: Database, another: Database) -> None:
     taken = [await database.runs.next_number() for _ in range(5)] + [await another.runs.next_number() for _ in range(5)]
     assert len(set(taken)) == 10
+
+
+async def test_processes_that_connect_to_a_new_database_at_once_get_different_numbers(
+    uri: str | None, database: Database, clock: SetClock
+) -> None:
+    await database.raw["counters"].delete_many({})
+    name = database.raw.name
+    beginning = (over(database.client, name, clock, bulk=uri is not None) for _ in range(8))
+    processes = await asyncio.gather(*beginning)
+    for kind in ("runs", "workflows"):
+        taken = [await getattr(process, kind).next_number() for process in processes for _ in range(3)]
+        assert len(set(taken)) == 24
 
 
 async def test_runs_and_workflows_count_apart(database: Database) -> None:

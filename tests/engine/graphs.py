@@ -7,7 +7,7 @@ from typing import Any
 
 from app.engine.graph import Graph
 from app.engine.messages import Answer, DeadlinePassed, EffectFailed, EffectSucceeded, GivenAnswer, Start
-from app.engine.state import ExecutorState, Limits, effects, questions, status
+from app.engine.state import ExecutorState, Limits, effects, encode, questions, status
 from app.engine.step import Step, graph_key, step
 from app.engine.validate import check
 from tests.engine.probe import KINDS
@@ -73,7 +73,9 @@ class Bench:
         return status(self.at)
 
     def do(self, command: Any) -> Step:
+        stored = encode(self.at) if self.state else b""
         made = step(self.graphs, self.state, command, self.limits)
+        assert self.state is None or encode(self.state) == stored, "a state was changed in its place"
         self.state = made.state
         self.events += made.events
         return made

@@ -59,9 +59,9 @@ def test_a_join_waits_for_a_branch_that_is_far_away() -> None:
 
 
 def test_joins_in_a_row_each_run_once() -> None:
-    nodes = [node(name, "no_op") for name in "abcd"]
+    nodes = [node(name, "no_op") for name in "dabc"]  # a token is at the second before one is at the first
     first, second = node("first", "message", text="1", join="all"), node("second", "message", text="2", join="all")
-    edges = [edge("start", name) for name in "abcd"] + [edge(name, "first") for name in "abc"]
+    edges = [edge("start", name) for name in "dabc"] + [edge(name, "first") for name in "abc"]
     graph = source(
         [node("start", "start"), *nodes, second, first], [*edges, edge("d", "second"), edge("first", "second")]
     )
@@ -89,6 +89,12 @@ def test_parallel_branches_take_turns_in_the_order_of_their_tokens() -> None:
     graph["nodes"] += [node("l2", "message", text="l2"), node("r2", "message", text="r2")]
     graph["edges"] += [edge("l1", "l2"), edge("r1", "r2")]
     assert Bench(graph).texts() == ["l1", "r1", "l2", "r2"]
+
+
+def test_a_retry_at_once_goes_before_younger_tokens() -> None:
+    flaky = node("flaky", "no_op", simulate_failure=1, retry={"max_attempts": 2})
+    bench = Bench(fan(flaky, node("say", "message", text="x")))
+    assert [event.node_id for event in bench.those("NodeFinished")] == ["start", "flaky", "say"]
 
 
 @pytest.mark.parametrize(("asks", "status"), [(10, "waiting_for_user_input"), (11, "failed")])

@@ -65,7 +65,7 @@ class FakeRuns:
         def renew() -> bool:
             return self._memory.renew(run_id, fence, revision, held, until, wake_at)
 
-        return await self._gate(f"renew until {until:g} on revision {revision}", renew, writes=True)
+        return await self._gate(f"renew on revision {revision}", renew, writes=True)
 
     async def due(self, now: float, after: tuple[float, str] | None, limit: int) -> Sequence[tuple[float, str]]:
         return await self._gate("look for what is due", lambda: self._memory.due(now, after, limit))

@@ -15,6 +15,7 @@ from tests.protocol.story import Story
 from tests.protocol.watch import Violation
 
 TICKS = (0.3, 1.5, 4.0, 9.0, 13.0)
+NAP = 0.3  # short sleeps cost nothing
 JUMPS = (-30.0, -5.0, 5.0, 30.0)
 
 
@@ -48,6 +49,9 @@ def moves(story: Story) -> list[Move]:
     found += [Move("arrive", 1, (op.process, "late"), partial(story.arrive, op)) for op in story.desk.late]
     found += [move for client in story.clients for move in _of_client(story, client)]
     found += [move for process in story.alive() for move in _of_process(story, process)]
+    nap = (story.loop.next_timer() or 1_000.0) - story.loop.time()
+    if nap <= NAP:
+        found.append(Move("tick", 2, ("time",), partial(story.tick, nap)))
     found += [Move("tick", 0.5, ("time",), partial(story.tick, seconds), "ticks") for seconds in TICKS]
     if len(story.alive()) < story.scenario.processes:
         found.append(Move("start", 2, ("start",), story.start_process))
@@ -56,7 +60,7 @@ def moves(story: Story) -> list[Move]:
 
 def _of_op(story: Story, op: Op) -> Iterator[Move]:
     about, kinds = (op.process, op.words.split(" ")[0], op.cause), story.scenario.kinds
-    yield Move("happen", 8, about, partial(story.happen, op))
+    yield Move("happen", 4 if op.done else 8, (op, *about), partial(story.happen, op))
     if op.kind == "store" and not op.done:
         yield Move("apply", 1.5, about, partial(story.apply, op))
     if op.kind == "result" and story.scenario.fails:
@@ -125,7 +129,7 @@ def walk(scenario: Scenario, seed: int, steps: int = 120) -> Story:
         budget = Budget(scenario)
         slow: object = None
         for step in range(chance.randrange(10, steps)):
-            if step % 12 == 0:
+            if step % 15 == 0:
                 slow = _someone(story, chance)
             _step(story, budget, chance, slow)
         story.conclude()
@@ -137,7 +141,8 @@ def walk(scenario: Scenario, seed: int, steps: int = 120) -> Story:
 
 
 def _someone(story: Story, chance: random.Random) -> object:
-    """Whose moves are to be held back for a while: a process, a client, a kind of operation, or nobody's."""
+    """Whose moves are to be held back for a while: an operation's (or only its answer), those of a kind, of a process, of a
+    client, or nobody's."""
     abouts = dict.fromkeys(about for move in moves(story) for about in move.about if about is not None)
     return chance.choice([None, *abouts])
 

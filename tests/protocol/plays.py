@@ -21,6 +21,7 @@ DOWN_SECONDS = 1.0  # until a killed process is started again
 BOUND_SECONDS = 300.0
 TIMES = ("at", "expires_at", "started_at", "waited_until")
 CUTS = ("killed before", "killed after", "answer lost", "refused", "late")
+HOLDS = {"answered 4 s later": 4.0, "answered 14 s later": 14.0, "carried out 14 s later": 14.0}
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -39,10 +40,10 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Played(msgspec.Struct, frozen=True):
-    """`ops`: the words of the operations that can be cut, in order; `seconds`: how long it took."""
+    """`ops`: the operations that can be cut, in order, each with the run's revision; `seconds`: how long it took."""
 
     ending: Ending
-    ops: tuple[str, ...]
+    ops: tuple[tuple[str, int], ...]
     seconds: float
 
 
@@ -51,8 +52,8 @@ class _Play:
         self.story = Story(scenario)
         self.cuts = {cut.at: cut.how for cut in cuts}
         self.first = self.story.processes[0] if scenario.processes > 1 else None
-        self.ops: list[str] = []
-        self.ready_at: dict[Op, float] = {}
+        self.ops: list[tuple[str, int]] = []
+        self.ready_at: dict[Op, float] = {}  # results of effects, and what is held back
         self.next_try = 0.0
         self.start_at: float | None = None
         for process in self.story.alive():
@@ -88,14 +89,14 @@ class _Play:
 
     def _is_ready(self, op: Op) -> bool:
         """An effect takes its time."""
-        if op.kind != "result":
-            return True
         now = self.story.loop.time()
-        return now >= self.ready_at.setdefault(op, now + self.story.scenario.effect_seconds)
+        seconds = self.story.scenario.effect_seconds if op.kind == "result" else 0.0
+        return now >= self.ready_at.setdefault(op, now + seconds)
 
     def _do(self, op: Op) -> None:
-        if self.first in (None, op.process):
-            self.ops.append(op.words)
+        if self.first in (None, op.process) and not op.done:
+            revision = max((run.revision for run in self.story.memory.runs.values()), default=0)
+            self.ops.append((str(op).partition(": ")[2], revision))
             if len(self.ops) in self.cuts:
                 self._cut(op, self.cuts[len(self.ops)])
                 return
@@ -117,6 +118,10 @@ class _Play:
             self.start_at = story.loop.time() + DOWN_SECONDS
         elif op.kind != "store":
             self._let_happen(op)
+        elif how in HOLDS:
+            self.ready_at[op] = story.loop.time() + HOLDS[how]
+            if how.startswith("answered"):
+                story.apply(op)
         elif how == "late" and op.writes:
             story.delay(op)
         elif how == "answer lost":
@@ -150,7 +155,12 @@ class _Play:
             story.arrive(story.desk.late[0])
             return 0.0
         timer = story.loop.next_timer()
-        times = [*self.ready_at.values(), self.next_try, self.start_at or 0.0, *([] if timer is None else [timer])]
+        times = [
+            *(self.ready_at.get(op, 0.0) for op in story.desk.ops),
+            self.next_try,
+            self.start_at or 0.0,
+            *([] if timer is None else [timer]),
+        ]
         ahead = [time for time in times if time > story.loop.time()]
         story.loop.advance(max(MOMENT, min(ahead, default=story.loop.time() + 0.1) - story.loop.time()))
         story.check()
@@ -188,13 +198,12 @@ def play(scenario: Scenario, *cuts: Cut) -> Played:
         playing.story.close()
 
 
-def cut_points(ops: tuple[str, ...], *, all_of_them: bool) -> list[int]:
-    """All of a play's; background reads that follow on one another count once, unless all are wanted."""
-    points, seen = [], set[str]()
-    for at, words in enumerate(ops, 1):
-        if words not in BACKGROUND:
-            seen.clear()
-        if all_of_them or words not in seen:
+def cut_points(played: Played, *, all_of_them: bool) -> list[int]:
+    """Where it can be cut. The same operation on the same revision, as of polls and renewals, counts once, unless all are
+    wanted."""
+    points, seen = [], set[tuple[str, int]]()
+    for at, op in enumerate(played.ops, 1):
+        if all_of_them or op not in seen:
             points.append(at)
-        seen.add(words)
+        seen.add(op)
     return points

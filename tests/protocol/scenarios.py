@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
-from tests.engine.graphs import edge, line, node, source
-from tests.protocol.posts import Post
+from app.engine.values import to_json
+from app.ports import StoredVersion, WorkflowHead
+from tests.engine.graphs import compiled, edge, line, node, source
+from tests.protocol.memory import Memory
+from tests.protocol.posts import WORKFLOW, WORKSPACE, Post
 
 Json = dict[str, Any]
 
@@ -36,6 +39,30 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     places: int | None = None
     effect_seconds: float = 3.0
     failures: int = 0
+
+
+def keep_workflow(memory: Memory, scenario: Scenario, now: float) -> None:
+    """The scenario's graph as the active version of the workflow."""
+    memory.heads[WORKFLOW] = WorkflowHead(
+        id=WORKFLOW,
+        workspace=WORKSPACE,
+        number=1,
+        handle="wf",
+        name=scenario.name,
+        active_version=0,
+        next_version=1,
+        max_concurrent_runs=scenario.places,
+        created_at=now,
+        updated_at=now,
+    )
+    memory.versions[WORKFLOW, 0] = StoredVersion(
+        workflow=WORKFLOW,
+        number=0,
+        format="interactive",
+        source=to_json(scenario.graph),
+        graph_hash=compiled(scenario.graph).hash,
+        created_at=now,
+    )
 
 
 def ask(name: str, **config: Any) -> Json:
@@ -79,6 +106,8 @@ FAILING = {"expires_in_seconds": 6}
 
 EFFECT = between((effect("e"),))
 EFFECT_AND_TIMER = between((effect("e"),), (timer("t", 3), timer("u", 2)), **FAILING)
+TIMERS_FIRST = between((effect("e"),), (timer("t", 1), timer("u", 1)))
+EFFECT_FIRST = between((effect("e"),), (timer("t", 45),))
 TWO_EFFECTS = between((effect("e"),), (effect("f"), effect("g")))
 REPLAYABLE = between((effect("e", once=False),), (effect("f"),))
 RETRYING = between((effect("e", retry=RETRY),))
@@ -200,18 +229,23 @@ PLAYED = [
     Scenario(name="two in parallel", graph=TWO_EFFECTS, started=False, scripts=_script(FIRST, LAST)),
     Scenario(name="replayable", graph=REPLAYABLE, started=False, scripts=_script(FIRST, LAST)),
     Scenario(name="retry", graph=RETRYING, started=False, scripts=_script(FIRST, LAST), failures=2),
-    Scenario(name="timer", graph=between(timer("t", 3)), started=False, scripts=_script(FIRST, LAST)),
-    Scenario(
-        name="effect and timer", graph=between(effect("e"), timer("t", 45)), started=False, scripts=_script(FIRST, LAST)
-    ),
+    Scenario(name="timer", graph=between((timer("t", 3),)), started=False, scripts=_script(FIRST, LAST)),
+    Scenario(name="timers first", graph=TIMERS_FIRST, started=False, scripts=_script(FIRST, LAST), effect_seconds=18),
+    Scenario(name="effect first", graph=EFFECT_FIRST, started=False, scripts=_script(FIRST, LAST)),
     Scenario(
         name="expiry",
         graph=expiring(),
         started=False,
         scripts=_script(FIRST, Post("a2", key="k2", expected=4, after_seconds=30)),
     ),
-    Scenario(name="stop", graph=EFFECT, started=False, scripts=_script(GOES_ON, STOP)),
-    Scenario(name="pause", graph=EFFECT, started=False, scripts=_script(GOES_ON, PAUSE, RESUME, HELD_LAST)),
+    Scenario(name="stop", graph=EFFECT, started=False, scripts=_script(GOES_ON, STOP), effect_seconds=18),
+    Scenario(
+        name="pause",
+        graph=EFFECT,
+        started=False,
+        scripts=_script(GOES_ON, PAUSE, RESUME, HELD_LAST),
+        effect_seconds=18,
+    ),
     Scenario(
         name="held", graph=asks(2), started=False, scripts=_script(PAUSE, RESUME, Post("a1", key="k1", expected=4))
     ),

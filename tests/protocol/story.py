@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 
 from app.engine.state import Limits, decode, next_deadline
-from app.engine.values import to_json
-from app.ports import StoredVersion, StoreUnavailableError, WorkflowHead
+from app.ports import StoreUnavailableError
 from app.services.errors import ServiceError
-from tests.engine.graphs import compiled
 from tests.protocol.desk import Desk
 from tests.protocol.logged import LoggedErrors
 from tests.protocol.loop import Loop
 from tests.protocol.memory import Memory
-from tests.protocol.posts import WORKFLOW, WORKSPACE, Client, Exchange, Outcome, Post
+from tests.protocol.posts import Client, Exchange, Outcome, Post
 from tests.protocol.processes import EPOCH, Op, Process, answer
 from tests.protocol.replies import check_quiet, check_refusals, check_reply
-from tests.protocol.scenarios import Scenario
+from tests.protocol.scenarios import Scenario, keep_workflow
 from tests.protocol.watch import Violation, Watch, require
 
 MOMENT = 0.001  # seconds that an operation takes in peace
@@ -38,32 +36,14 @@ class Story:
         self.desk = Desk(self.loop, self.memory, self.watch)
         self.processes: list[Process] = []
         self.clients: list[Client] = []
+        self._outcomes, self._checked = 0, (0, 0)
         self._sweeps: dict[Process, asyncio.Task[None]] = {}
         self._errors = LoggedErrors()
         self.watch.blame, self.watch.poison, self.watch.places = self._errors.lines, scenario.poison, scenario.places
-        self._keep_workflow()
+        keep_workflow(self.memory, scenario, EPOCH)
         for _ in range(scenario.processes):
             self.start_process()
         self._begin()
-
-    def _keep_workflow(self) -> None:
-        source = to_json(self.scenario.graph)
-        graph = compiled(self.scenario.graph)
-        self.memory.heads[WORKFLOW] = WorkflowHead(
-            id=WORKFLOW,
-            workspace=WORKSPACE,
-            number=1,
-            handle="wf",
-            name="A story",
-            active_version=0,
-            next_version=1,
-            max_concurrent_runs=self.scenario.places,
-            created_at=EPOCH,
-            updated_at=EPOCH,
-        )
-        self.memory.versions[WORKFLOW, 0] = StoredVersion(
-            workflow=WORKFLOW, number=0, format="interactive", source=source, graph_hash=graph.hash, created_at=EPOCH
-        )
 
     def _begin(self) -> None:
         run_id = None
@@ -224,6 +204,7 @@ class Story:
 
     def _conclude_exchange(self, client: Client, exchange: Exchange, outcome: Outcome) -> None:
         exchange.outcome = outcome
+        self._outcomes += 1
         check_reply(self.watch, client, exchange)
         self.desk.tell(f"{exchange.process} answers {exchange.post.name}: {outcome}")
         client.move_on()
@@ -234,7 +215,9 @@ class Story:
         """After every move. Raises Violation."""
         if self.loop.faults or self.watch.blame:
             raise Violation("; ".join([*self.loop.faults, *self.watch.blame]))
-        check_refusals(self.watch, self.clients)
+        if (known := (len(self.watch.accepted), self._outcomes)) != self._checked:
+            self._checked = known
+            check_refusals(self.watch, self.clients)
 
     def conclude(self) -> None:
         """Without further faults everything comes to rest, and all clients are answered. Raises Violation."""

@@ -28,7 +28,8 @@ class Watch:
     """Keeps what the store alone does not tell: turns as they were closed, pauses answered, effects settled and begun.
 
     `faults`: how often something went wrong; `excused`: a clock is wrong, what that excuses is not looked at; `poison`:
-    runs may be failed by the reaper; `places`: how many runs may be at work; `blame`: what was wrong where raising would be caught.
+    runs may be failed by the reaper; `places`: how many runs may be at work; `blame`: what was found wrong where raising
+    would be caught.
     """
 
     def __init__(self, memory: Memory, now: Callable[[], float]) -> None:

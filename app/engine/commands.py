@@ -29,6 +29,7 @@ from app.engine.walk import OpenFrame, OpenVisit, Walk
 
 EXPIRED_KEPT = 32  # pauses whose late answers are told so
 MESSAGE_CHARACTERS = 4_096  # of an error's message from outside, the rest is cut
+MOST_PATIENCE_SECONDS = 300.0  # of a Retry-After
 LONG_TIMER_SECONDS = 60.0  # one that fires counts as input from outside (graph.md, Limits)
 
 
@@ -120,8 +121,11 @@ def _effect_succeeded(walk: Walk, command: EffectSucceeded) -> None:
 
 def _effect_failed(walk: Walk, command: EffectFailed) -> None:
     frame, visit, working = _in_flight(walk, command.effect_id)
-    if not (command.retryable and retry(walk, frame, visit, command.error_type, working.effect)):
-        walk.wake(frame, visit, Failed(command.error_type, _shortened(command.error_message)))
+    after = command.retry_after_seconds or 0.0
+    if after > MOST_PATIENCE_SECONDS and command.retryable:
+        walk.wake(frame, visit, Failed("rate_limited", f"to be tried again only in {after:g} seconds", command.details))
+    elif not (command.retryable and retry(walk, frame, visit, command.error_type, working.effect, after)):
+        walk.wake(frame, visit, Failed(command.error_type, _shortened(command.error_message), command.details))
 
 
 # ---- time

@@ -21,7 +21,7 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
     """The house as bootstrap builds it, over a database in memory."""
     database = await mock_database()
     world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS)
-    services = bootstrap.build_services(database, world)
+    services = bootstrap.build_services(database, settings, world)
     keys = services.keys
     app = create_app(services, settings)
     ours, other = await keys.create_workspace("ours"), await keys.create_workspace("other")

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -46,14 +47,27 @@ class Vault:
 
 
 def key_of_folder(data_dir: Path) -> str:
-    """The key that lies in the data folder, made there (mode 600) when there is none."""
+    """The key that lies in the data folder, made there (mode 600) when there is none. Raises ValueError when it is empty."""
     path = data_dir / "secret.key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        key = secrets.token_urlsafe(32)
-        file.write(key + "\n")
+    if not path.exists():
+        _make(path)
+    path.chmod(0o600)
+    key = path.read_text().strip()
+    if not key:
+        raise ValueError(f"{path} is empty: put the key back, or remove the file and set every secret anew")
     return key
+
+
+def _make(path: Path) -> None:
+    """All of it at once, so that a second process that starts now reads a whole key, and the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

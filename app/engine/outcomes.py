@@ -155,10 +155,10 @@ def retry(
 ) -> bool:
     """Sets the next attempt up if the node's `retry` has one left: of `effect`, or of the node itself when None, not
     before `least_delay` seconds. While the run is about to be held no attempt starts."""
-    failed = visit.failures + 1 if effect is None else effect.attempt
     policy = visit.node.retry
-    if policy is None or failed >= policy.max_attempts:
+    if policy is None or not has_attempt_left(visit, effect):
         return False
+    failed = _failed(visit, effect)
     delay = max(policy.delay_seconds * policy.backoff ** (failed - 1), least_delay)
     walk.emit_of(frame, visit, said.NodeRetried, attempt=failed, error_type=error_type, delay_seconds=delay)
     again = None
@@ -171,6 +171,15 @@ def retry(
     else:
         start_attempt(walk, frame, visit, again)
     return True
+
+
+def has_attempt_left(visit: OpenVisit, effect: Effect | None) -> bool:
+    """Whether the node's `retry` allows one more, of `effect` or of the node itself when None."""
+    return visit.node.retry is not None and _failed(visit, effect) < visit.node.retry.max_attempts
+
+
+def _failed(visit: OpenVisit, effect: Effect | None) -> int:
+    return visit.failures + 1 if effect is None else effect.attempt
 
 
 def start_attempt(walk: Walk, frame: OpenFrame, visit: OpenVisit, effect: Effect | None) -> None:

@@ -45,6 +45,10 @@ class Sealed(msgspec.Struct, frozen=True):
         found = [part.name for seal in self.seals for part in seal.parts if isinstance(part, SecretRef)]
         return list(dict.fromkeys(found))
 
+    def secret_fields(self) -> set[str]:
+        """The outermost names under which there is one."""
+        return {str(seal.path[0]) for seal in self.seals if seal.path}
+
     def secret_headers(self) -> list[str]:
         """The `headers` (lower case) that hold one."""
         return [str(seal.path[1]).lower() for seal in self.seals if len(seal.path) > 1 and seal.path[0] == "headers"]

@@ -99,7 +99,9 @@ def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) ->
         if parsed.is_rich:
             yield Fault(place, "rich templates are not available yet")
         reads_secret = any(found.first == "secret" and found.braces == "{{" for found in parsed.paths)
-        if reads_secret and not kind.reads_secrets:
+        if reads_secret and place.startswith(f"{path}.default_output"):
+            yield Fault(place, "a default cannot read secrets")
+        elif reads_secret and not kind.reads_secrets:
             yield Fault(place, f"{kind.kind} cannot read secrets")
         for found in parsed.paths:
             if found.first == "secret" and found.braces == "{{" and not is_secret(found):

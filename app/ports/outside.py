@@ -77,8 +77,9 @@ class Performer(Protocol):
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """An outgoing request. `credentials`: names (lower case) of headers that are dropped on another origin; `max_bytes`: of
-    the reply after decompression."""
+    """An outgoing request. `credentials`: names (lower case) of headers that are dropped on another origin, besides those
+    that look like it; `has_secret_content`: the content is not sent to another origin; `max_bytes`: of the reply after
+    decompression; `cut_errors_at`: so many bytes are enough of the reply when its status is 400 or more."""
 
     method: str
     url: str
@@ -87,11 +88,13 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes | None = None
     credentials: frozenset[str] = frozenset()
     follow_redirects: bool = True
+    has_secret_content: bool = False
     max_bytes: int = 1024 * 1024
+    cut_errors_at: int | None = None
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """Its reply: headers in lower case, the body decompressed, `url` after redirects."""
+    """Its reply: headers in lower case, the body decompressed, `url` after redirects and without a password."""
 
     status_code: int
     headers: dict[str, str]
@@ -103,7 +106,8 @@ class HttpClient(Protocol):
     """The guarded way out. `allowed`: what the workspace may reach besides public addresses."""
 
     async def send(self, request: HttpRequest, allowed: Sequence[str] = ()) -> HttpResponse:
-        """Raises EffectError: invalid_value, http_connection, blocked_address, too_large. Never retries."""
+        """Raises EffectError: invalid_value, http_connection, blocked_address, too_large. Never retries, and takes as long
+        as the other side does: the caller bounds it."""
 
 
 class Vault(Protocol):

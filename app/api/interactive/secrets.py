@@ -58,7 +58,9 @@ async def write(request: ApiRequest) -> Reply:
 
 
 @get(
-    SECRETS, guards=[needs("admin")], opt=described("List the secrets' names", "admin", None, SecretPage, query="page")
+    SECRETS,
+    guards=[needs("admin")],
+    opt=described("List the names of secrets", "admin", None, SecretPage, query="page"),
 )
 async def list_secrets(request: ApiRequest) -> Reply:
     page, size = page_of(request)

@@ -79,7 +79,7 @@ class Http(NodeKind, frozen=True, kw_only=True):
 
     def failed(self, ctx: Context, failure: Fail) -> Outcome:
         details = dict(failure.details)
-        sent = details.pop("sent", None)
+        sent = details.pop("sent", None) or {"method": self.method}
         status = details.get("status_code")
         ctx.requested(sent, status_code=status, body=details.get("body"), error=failure.error_message)
         return msgspec.structs.replace(failure, details=details)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -10,17 +12,19 @@ from urllib.parse import urlencode
 import msgspec
 
 from app.engine.seal import Sealed, unseal
-from app.engine.values import UnstorableValueError, Value, size_of, to_json, to_text
-from app.ports import Clock, EffectContext, EffectError, HttpClient, HttpRequest, HttpResponse
+from app.engine.values import UnstorableValueError, Value, measure, to_json, to_text
+from app.ports import Clock, EffectContext, EffectError, HttpClient, HttpRequest, HttpResponse, StoreUnavailableError
 from app.services.performing.masking import Mask
+from app.services.performing.replies import cut, read, text_of
 from app.services.secrets import Secrets
 from app.services.workspaces import Workspaces
 
 REPLY_BYTES: Final = 1024 * 1024
 ERROR_BODY: Final = 4 * 1024
+ERROR_READ: Final = 64 * 1024  # of a refusal's body: enough to find secrets that lie across the cut
+AWAY_SECONDS: Final = 0.5
 RETRYABLE: Final = frozenset({408, 425, 429, *range(500, 600)})
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-TEXTUAL: Final = ("text/", "application/json", "application/xml", "application/javascript")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,22 +49,29 @@ class HttpPerformer:
 
     async def perform(self, context: EffectContext) -> Value:
         call = msgspec.convert(context.request, Call)
-        secrets = await self._secrets.reveal(context.workspace, call.fields.names())
+        secrets, allowed = await self._prepared(context.workspace, call.fields.names())
         fields: dict[str, Any] = unseal(call.fields, secrets)
         mask = Mask([*secrets.values(), *_derived(fields.get("auth") or {}, secrets)])
         request = _request(call, fields, context.idempotency_key)
         try:
-            allowed = await self._workspaces.allowed_hosts(context.workspace)
             response = await self._client.send(request, allowed)
         except EffectError as error:
-            sent = {"method": request.method, "url": mask.text(request.url)}
+            sent = {"method": request.method, "url": mask.text(_without_user(request.url))}
             raise EffectError(
                 error.error_type, mask.text(error.message), retryable=error.retryable, details={"sent": sent}
-            ) from None
+            ) from None  # what it came of may hold secrets
         return self._result(call, request, response, mask)
 
+    async def _prepared(self, workspace: str, names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Nothing was sent yet, so a database that is away is waited for as long as the attempt may take."""
+        while True:
+            try:
+                return await self._secrets.reveal(workspace, names), await self._workspaces.allowed_hosts(workspace)
+            except StoreUnavailableError:
+                await self._clock.sleep(AWAY_SECONDS)
+
     def _result(self, call: Call, request: HttpRequest, response: HttpResponse, mask: Mask) -> Value:
-        body = mask.data(response.body)
+        media = response.headers.get("content-type", "")
         sent = {"method": request.method, "url": mask.text(response.url)}
         if call.fail_on_status and response.status_code >= 400:
             raise EffectError(
@@ -68,19 +79,23 @@ class HttpPerformer:
                 f"the server answered {response.status_code}",
                 retryable=response.status_code in RETRYABLE,
                 retry_after_seconds=_retry_after(response.headers.get("retry-after"), self._clock.now()),
-                details={"status_code": response.status_code, "body": _cut(body), "sent": sent},
+                details={
+                    "status_code": response.status_code,
+                    "body": cut(mask.text(text_of(response.body, media)), ERROR_BODY),
+                    "sent": sent,
+                },
             )
         result = {
             "status_code": response.status_code,
             "headers": mask.value(response.headers),
-            "body": mask.value(_read(call.response_format, response.headers.get("content-type", ""), body)),
+            "body": read(call.response_format, media, response.body, mask),
             "url": mask.text(response.url),
             "sent": sent,
         }
         try:
-            size_of(result)
+            measure(result)
         except UnstorableValueError as error:
-            raise EffectError("http_connection", "the reply holds text that cannot be kept") from error
+            raise EffectError("invalid_value", "the reply holds what cannot be kept: " + str(error)) from error
         return result
 
 
@@ -96,11 +111,11 @@ def _basic(auth: dict[str, Any]) -> str:
 
 def _request(call: Call, fields: dict[str, Any], idempotency_key: str) -> HttpRequest:
     headers = {name: to_text(value) for name, value in (fields.get("headers") or {}).items()}
-    named = {name.lower() for name in headers}
     credentials = set(call.fields.secret_headers())
     for name, value in _authorization(fields.get("auth") or {}).items():
         headers[name] = value
         credentials.add(name.lower())
+    named = {name.lower() for name in headers}
     content, media = _content(call.body_type, fields.get("body"))
     if media and "content-type" not in named:
         headers["Content-Type"] = media
@@ -114,7 +129,9 @@ def _request(call: Call, fields: dict[str, Any], idempotency_key: str) -> HttpRe
         content=content,
         credentials=frozenset(credentials),
         follow_redirects=call.follow_redirects,
+        has_secret_content="body" in call.fields.secret_fields(),
         max_bytes=REPLY_BYTES,
+        cut_errors_at=ERROR_READ if call.fail_on_status else None,
     )
 
 
@@ -142,7 +159,7 @@ def _content(body_type: str, body: Any) -> tuple[bytes | None, str | None]:
     if body is None:
         return None, None
     if body_type == "json":
-        return to_json(body), "application/json"
+        return _json_of(body), "application/json"
     if body_type == "text":
         return to_text(body).encode(errors="surrogatepass"), "text/plain; charset=utf-8"
     if not isinstance(body, dict):
@@ -150,46 +167,26 @@ def _content(body_type: str, body: Any) -> tuple[bytes | None, str | None]:
     return urlencode(_pairs(body)).encode(), "application/x-www-form-urlencoded"
 
 
-def _read(wanted: str, media: str, body: bytes) -> Value:
-    kind = media.partition(";")[0].strip().lower()
-    if wanted == "base64":
-        return base64.b64encode(body).decode()
-    if wanted == "json" or (wanted == "auto" and (kind == "application/json" or kind.endswith("+json"))):
-        return _json(body, strict=wanted == "json")
-    if wanted == "auto" and body and kind and not kind.startswith(TEXTUAL):
-        return base64.b64encode(body).decode()
-    return _text(body, media)
-
-
-def _json(body: bytes, *, strict: bool) -> Value:
+def _json_of(body: Any) -> bytes:
     try:
-        found: Value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if strict:
-            raise EffectError("http_connection", "the reply is no JSON", retryable=True) from error
-        return _text(body, "")
-    return found
+        return to_json(body)
+    except UnstorableValueError as error:
+        raise EffectError("invalid_value", f"the body cannot be sent: {error}") from error
 
 
-def _text(body: bytes, media: str) -> str:
-    charset = media.partition("charset=")[2].partition(";")[0].strip("\"' ") or "utf-8"
-    try:
-        return body.decode(charset, errors="replace")
-    except LookupError:
-        return body.decode(errors="replace")
-
-
-def _cut(body: bytes) -> str:
-    return body[:ERROR_BODY].decode(errors="replace")
+def _without_user(url: str) -> str:
+    """The URL without the user and password in it."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", url)
 
 
 def _retry_after(header: str | None, now: float) -> float | None:
     """Seconds; the header has seconds or a date."""
     if header is None:
         return None
-    if header.strip().isdecimal() and len(header.strip()) < 10:
-        return float(header)
+    if re.fullmatch(r"\s*[0-9]+\s*", header):
+        return float(header) if len(header) < 20 else 1e20
     try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
-    except (TypeError, ValueError, OverflowError):
+        date = parsedate_to_datetime(header)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None

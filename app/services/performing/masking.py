@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import base64
-import json
+import re
 from collections.abc import Iterable
-from typing import Any
-from urllib.parse import quote, quote_plus
+from typing import Final
 
-MASK = "[secret]"
+from app.engine.values import Value
+
+MASK: Final = "[secret]"
+LEAST_BASE64: Final = 4  # characters: shorter pieces stand in any text
+
+_short: Final = {'"': r"\"", "\\": r"\\", "/": r"\/", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\b": r"\b", "\f": r"\f"}
+_named: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 class Mask:
     """Of the secrets that one effect used."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in forms_of(secret)}
-        # the longest first: a form may hold another
-        self._forms = sorted(forms, key=len, reverse=True)
+        # the longest first: one secret may hold another
+        ordered = sorted({secret for secret in secrets if secret}, key=lambda secret: (-len(secret), secret))
+        forms = [form for secret in ordered for form in (_written(secret), *map(re.escape, base64_forms(secret)))]
+        self._forms = re.compile("|".join(forms)) if forms else None
 
     def text(self, text: str) -> str:
-        for form in self._forms:
-            text = text.replace(form, MASK)
-        return text
+        return self._forms.sub(MASK, text) if self._forms else text
 
     def data(self, data: bytes) -> bytes:
-        for form in self._forms:
-            data = data.replace(form.encode(), MASK.encode())
-        return data
+        """Of no known charset."""
+        if self._forms is None:
+            return data
+        text = data.decode(errors="surrogateescape")
+        return self.text(text).encode(errors="surrogateescape")
 
-    def value(self, value: Any) -> Any:
-        """Texts and keys in lists and objects."""
-        if not self._forms:
+    def value(self, value: Value) -> Value:
+        """Texts and keys in lists and objects, and numbers that read like a secret."""
+        if self._forms is None or value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, (int, float)):
+            return MASK if self._forms.search(str(value)) else value
         if isinstance(value, list):
             return [self.value(item) for item in value]
         if isinstance(value, dict):
@@ -42,22 +50,40 @@ class Mask:
         return value
 
 
-def forms_of(secret: str) -> set[str]:
-    """Every way in which a secret may be written. Base64 in all three alignments, without what its neighbours decide."""
-    if not secret:
-        return set()
-    escaped = json.dumps(secret)[1:-1]
-    plain = {secret, escaped, json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe=""), quote_plus(secret)}
-    return plain | {quote(secret)} | _base64_forms(secret.encode(errors="surrogatepass"))
+def _written(secret: str) -> str:
+    """A pattern of the secret, where each character may be as it is or escaped, as URLs, JSON and HTML do it: libraries
+    differ in which ones they escape."""
+    return "".join(_character(character) for character in secret)
 
 
-def _base64_forms(data: bytes) -> set[str]:
-    forms = set()
+def _character(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode(errors="surrogatepass"))
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(rf"\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    forms = [re.escape(character), _any_case(encoded), _any_case(escaped)]
+    forms += [re.escape(_short[character])] if character in _short else []
+    forms += [r"\+"] if character == " " else []
+    forms += [f"&{_named[character]};"] if character in _named else []
+    forms += [rf"&\#(?:0*{ord(character)}|[xX]0*(?i:{ord(character):x}));"]
+    return f"(?:{'|'.join(forms)})"
+
+
+def _any_case(escape: str) -> str:
+    """The hexadecimal digits in either case."""
+    return f"(?i:{re.escape(escape)})"
+
+
+def base64_forms(secret: str) -> list[str]:
+    """In all three alignments, without what its neighbours decide; in both alphabets. The longest first."""
+    data = secret.encode(errors="surrogatepass")
+    forms: set[str] = set()
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
-        first = {0: 0, 1: 2, 2: 3}[shift]
+        first = (0, 2, 3)[shift]
         spoiled = (shift + len(data)) % 3 != 0
         core = encoded[first : len(encoded) - 1 if spoiled else len(encoded)]
-        if len(core) >= 4:
+        if len(core) >= LEAST_BASE64:
             forms |= {core, core.replace("+", "-").replace("/", "_")}
-    return forms
+    return sorted(forms, key=lambda form: (-len(form), form))

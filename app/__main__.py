@@ -8,7 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from app.settings import Settings, describe_environment
+from app.settings import Settings, describe_environment, is_place
 
 SCOPES = ("admin", "edit", "run", "read")
 
@@ -121,6 +121,20 @@ def workspaces() -> None:
 def create_workspace(name: str) -> None:
     """Make a workspace."""
     _administer("workspaces.create", name=name)
+
+
+def _parse_place(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not is_place(value):
+        raise click.BadParameter("host:port or a network")
+    return value
+
+
+@workspaces.command("allow")
+@click.argument("workspace")
+@click.argument("place", callback=_parse_place)
+def allow_place(workspace: str, place: str) -> None:
+    """Let a workspace's workflows reach an inner address (host:port or a network)."""
+    _administer("workspaces.allow", workspace=workspace, place=place)
 
 
 if __name__ == "__main__":

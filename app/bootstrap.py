@@ -12,33 +12,52 @@ from typing import Any
 
 from litestar import Litestar
 
+from app.adapters.addresses import AddressGuard
 from app.adapters.clock import SystemClock
 from app.adapters.embedded import EmbeddedMongo
+from app.adapters.http_client import GuardedHttp
 from app.adapters.ids import SystemIds
 from app.adapters.json_schema import SchemaChecker
 from app.adapters.mongo.database import Database, connect
+from app.adapters.vault import Vault, key_of_folder
 from app.api.app import create_app
 from app.api.interactive.views import turn_reply
 from app.api.services import Services
 from app.engine.state import Limits
-from app.ports import Performer, StoreUnavailableError, Workspace
+from app.ports import Clock, Performer, StoreUnavailableError, Workspace
 from app.services.errors import ServiceError
 from app.services.follow import Follow
 from app.services.forks import Forks
 from app.services.keys import PREFIX, Keys
+from app.services.performing.http import HttpPerformer
 from app.services.runs import Runs
 from app.services.samples import SAMPLES
+from app.services.secrets import Secrets
 from app.services.sweep import Sweep
 from app.services.turns import Turns
 from app.services.workflows import Workflows
+from app.services.workspaces import Workspaces
 from app.services.world import GraphCache, World
 from app.settings import Settings
 
 FIRST_WORKSPACE = "default"
 GREETING_SAMPLE = "Greeting"
 
-# Which performer does which operation. A node kind that awaits an effect names one of these.
+# Further performers by operation: a node kind that awaits an effect names one of these, or of `_performers`.
 PERFORMERS: dict[str, Performer] = {}
+
+
+def _performers(database: Database, settings: Settings, clock: Clock) -> dict[str, Performer]:
+    """Which performer does which operation."""
+    client = GuardedHttp(AddressGuard(settings.outgoing_allow))
+    workspaces = Workspaces(database.accounts, clock)
+    return {"http": HttpPerformer(client, build_secrets(database, settings, clock), workspaces, clock)}
+
+
+def build_secrets(database: Database, settings: Settings, clock: Clock) -> Secrets:
+    """Secrets under the operator's keys, else under the one in the data folder."""
+    keys = settings.secret_keys.get_secret_value() if settings.secret_keys else key_of_folder(settings.data_dir)
+    return Secrets(database.secrets, Vault([key.strip() for key in keys.split(",") if key.strip()]), clock)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -66,7 +85,7 @@ def build_world(database: Database, settings: Settings, performers: Mapping[str,
         clock=clock,
         ids=ids,
         checker=SchemaChecker(),
-        performers=performers,
+        performers={**_performers(database, settings, clock), **performers},
         render=turn_reply,
         limits=limits_of(settings),
         process=f"{os.getpid()}-{ids.object_id()}",
@@ -121,7 +140,7 @@ class House:
         return "\n".join(lines) + "\n"
 
 
-def build_services(database: Database, world: World) -> Services:
+def build_services(database: Database, settings: Settings, world: World) -> Services:
     """What the HTTP handlers call."""
     return Services(
         turns=Turns(world),
@@ -129,6 +148,7 @@ def build_services(database: Database, world: World) -> Services:
         forks=Forks(world),
         workflows=Workflows(database.workflows, world.clock, world.ids, world.checker),
         keys=Keys(database.accounts, world.clock, world.ids),
+        secrets=build_secrets(database, settings, world.clock),
         ready=database.ping,
     )
 
@@ -137,7 +157,7 @@ async def open_house(settings: Settings, uri: str) -> House:
     """Connects, makes indexes, prepares a first start, and builds the app. Raises StoreUnavailableError."""
     database = await connect(uri, settings.mongodb_database, SystemClock())
     world = build_world(database, settings, PERFORMERS)
-    services = build_services(database, world)
+    services = build_services(database, settings, world)
     workspace = await _first_workspace(services.keys, services.workflows, database)
     key_file = await _admin_key(settings, services.keys, workspace)
     return House(
@@ -240,5 +260,8 @@ async def _administer(keys: Keys, action: str, details: Mapping[str, Any]) -> st
         case "workspaces.create":
             workspace = await keys.create_workspace(details["name"])
             return f"{workspace.id}  {workspace.name}"
+        case "workspaces.allow":
+            workspace = await keys.allow(await keys.workspace(details["workspace"]), details["place"])
+            return f"{workspace.name} may reach {', '.join(workspace.allowed_hosts)}"
         case _:
             raise ValueError(f"unknown action {action!r}")

@@ -1,10 +1,21 @@
 """Everything Antiphon reads from its environment, read once, each value with its unit and its default."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def is_place(text: str) -> bool:
+    """`host:port`, `[v6]:port`, or a network."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+        return True
+    except ValueError:
+        host, _, port = text.rpartition(":")
+        return bool(host) and port.isdecimal() and 0 < int(port) < 65_536
 
 
 class Settings(BaseSettings):
@@ -38,6 +49,16 @@ class Settings(BaseSettings):
         validation_alias="ANTIPHON_ADMIN_KEY",
         description="Presets the admin key made on the first start.",
     )
+    secret_keys: SecretStr | None = Field(
+        default=None,
+        validation_alias="ANTIPHON_SECRET_KEYS",
+        description="Keys of stored secrets, by commas: the first encrypts, all decrypt. Unset: secret.key in the data folder.",
+    )
+    outgoing_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="ANTIPHON_OUTGOING_ALLOW",
+        description="Inner addresses that workflows may reach: host:port or networks, by commas; none by default.",
+    )
     run_retention_days: int = Field(default=30, ge=1, description="Days that an ended run is kept.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body, in bytes.")
 
@@ -51,11 +72,27 @@ class Settings(BaseSettings):
     limit_events_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of one turn's events.")
     limit_reply_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of one stored reply.")
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "outgoing_allow", mode="before")
     @classmethod
     def _split_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        keys = [key.strip() for key in value.get_secret_value().split(",")] if value else []
+        if any(len(key) < 16 for key in keys):
+            raise ValueError("every key needs at least 16 characters")
+        return value
+
+    @field_validator("outgoing_allow")
+    @classmethod
+    def _places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for rule in value:
+            if not is_place(rule):
+                raise ValueError(f"{rule!r} is neither host:port nor a network")
         return value
 
     @field_validator("log_level", mode="before")

@@ -1,18 +1,24 @@
-"""Graphs of the documentation, run in the engine alone: time passes when nothing else can happen."""
+"""Graphs of the documentation, run in the engine: time passes when nothing else can happen, and no request gets out."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
+
+from app.adapters.addresses import AddressGuard
+from app.adapters.http_client import GuardedHttp
 from app.adapters.json_schema import SchemaChecker
 from app.engine.graph import Graph
-from app.engine.messages import Answer, AnyEvent, DeadlinePassed, GivenAnswer, Start
+from app.engine.messages import Answer, AnyEvent, DeadlinePassed, EffectFailed, GivenAnswer, Start
 from app.engine.nodes import CATALOGUE
 from app.engine.nodes.start import Start as StartNode
-from app.engine.state import ExecutorState, Limits, next_deadline, questions
+from app.engine.state import Effect, ExecutorState, Limits, effects, next_deadline, questions
 from app.engine.step import graph_key, step
 from app.engine.validate import check
 from app.engine.values import Value, to_text
+from app.ports import EffectError, HttpRequest
 from app.services.answers import fit
 
 
@@ -26,8 +32,11 @@ def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState,
     made = step(graphs, None, _start(accepted, now))
     events, given = list(made.events), list(answers)
     while not made.state.ended:
-        if questions(made.state) and given:
-            command: Answer | DeadlinePassed = Answer(now=now, answers=(_answer(made.state, given.pop(0)),))
+        command: Answer | DeadlinePassed | EffectFailed
+        if effects(made.state):
+            command = _refused(effects(made.state)[0], now)
+        elif questions(made.state) and given:
+            command = Answer(now=now, answers=(_answer(made.state, given.pop(0)),))
         else:
             due = next_deadline(made.state, Limits())
             assert due is not None, "it waits for ever"
@@ -37,6 +46,21 @@ def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState,
         events += made.events
     assert given == [], "these answers were not asked for"
     return made.state, events
+
+
+def _refused(effect: Effect, now: float) -> EffectFailed:
+    """What becomes of a request to an address that is refused."""
+    asked = HttpRequest(method=effect.request["method"], url=effect.request["fields"]["value"]["url"])
+    with pytest.raises(EffectError) as caught:
+        asyncio.run(GuardedHttp(AddressGuard()).send(asked))
+    assert caught.value.error_type == "blocked_address"
+    return EffectFailed(
+        now=now,
+        effect_id=effect.id,
+        error_type=caught.value.error_type,
+        error_message=caught.value.message,
+        retryable=caught.value.retryable,
+    )
 
 
 def outputs(

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from app.api import errors, health, reference
 from app.api.idempotency import HEADER
-from app.api.interactive import execute, runs, stream, workflows, workspace
+from app.api.interactive import execute, runs, secrets, stream, workflows, workspace
 from app.api.logs import configure_logs
 from app.api.observe import Observed, metrics_of
 from app.api.services import ApiRequest, Services
@@ -31,6 +31,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         *runs.HANDLERS,
         *stream.HANDLERS,
         *workspace.HANDLERS,
+        *secrets.HANDLERS,
         *health.HANDLERS,
         *reference.HANDLERS,
         metrics_of(registry),

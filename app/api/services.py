@@ -9,6 +9,7 @@ from litestar import Request
 from app.services.forks import Forks
 from app.services.keys import Keys
 from app.services.runs import Runs
+from app.services.secrets import Secrets
 from app.services.turns import Turns
 from app.services.workflows import Workflows
 
@@ -24,6 +25,7 @@ class Services:
     forks: Forks
     workflows: Workflows
     keys: Keys
+    secrets: Secrets
     ready: Callable[[], Awaitable[bool]]
 
 

@@ -53,12 +53,13 @@ def _count(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> bool:
 
 def _outcome(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
     wait = visit.wait
-    if isinstance(wait, Failed):
-        return Fail(wait.error_type, wait.error_message)
     if visit.node.disabled:
         return Leave()
     context = NodeContext(walk, frame, visit)
     try:
+        if isinstance(wait, Failed):
+            failure = Fail(wait.error_type, wait.error_message, details=wait.details)
+            return visit.node.kind.failed(context, failure)
         if isinstance(wait, Received):
             return visit.node.kind.receive(context, wait.reply)
         return visit.node.kind.enter(context)

@@ -22,13 +22,14 @@ from app.engine.messages import (
     Start,
     Stop,
 )
-from app.engine.outcomes import retry, start_attempt
+from app.engine.outcomes import has_attempt_left, retry, start_attempt
 from app.engine.state import Asking, BackingOff, Failed, Question, Received, Sleeping, Wait, Working
 from app.engine.values import Value, storable_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
 
 EXPIRED_KEPT = 32  # pauses whose late answers are told so
 MESSAGE_CHARACTERS = 4_096  # of an error's message from outside, the rest is cut
+MOST_PATIENCE_SECONDS = 300.0  # of a Retry-After
 LONG_TIMER_SECONDS = 60.0  # one that fires counts as input from outside (graph.md, Limits)
 
 
@@ -120,8 +121,16 @@ def _effect_succeeded(walk: Walk, command: EffectSucceeded) -> None:
 
 def _effect_failed(walk: Walk, command: EffectFailed) -> None:
     frame, visit, working = _in_flight(walk, command.effect_id)
-    if not (command.retryable and retry(walk, frame, visit, command.error_type, working.effect)):
-        walk.wake(frame, visit, Failed(command.error_type, _shortened(command.error_message)))
+    after = max(0.0, command.retry_after_seconds or 0.0)
+    failure = Failed(command.error_type, _shortened(command.error_message), command.details)
+    if not command.retryable or not has_attempt_left(visit, working.effect):
+        walk.wake(frame, visit, failure)
+    elif after > MOST_PATIENCE_SECONDS:
+        walk.wake(
+            frame, visit, Failed("rate_limited", f"may be tried again in {after:g} seconds only", command.details)
+        )
+    else:
+        retry(walk, frame, visit, command.error_type, working.effect, after)
 
 
 # ---- time

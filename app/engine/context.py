@@ -6,9 +6,13 @@ from app.engine import expression, template
 from app.engine import messages as said
 from app.engine.kind import NodeError
 from app.engine.path import reserved_words
+from app.engine.seal import Sealed
+from app.engine.sealing import seal
 from app.engine.times import to_iso
-from app.engine.values import UnstorableValueError, Value, measure, size_of
+from app.engine.values import UnstorableValueError, Value, measure, size_of, to_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+SHOWN_BYTES = 16 * 1024  # of a body in an event
 
 
 class NodeContext:
@@ -90,10 +94,38 @@ class NodeContext:
         self._walk.event_bytes += len(text)
         self._walk.emit_of(self._frame, self._visit, said.Said, text=text)
 
+    def sealed(self, source: Value) -> Sealed:
+        return seal(source, self, self._rendering)
+
+    def requested(
+        self, sent: Value, *, status_code: Value = None, body: Value = None, error: str | None = None
+    ) -> None:
+        sent = sent if isinstance(sent, dict) else {}
+        shown, truncated = _shown(body)
+        self._walk.event_bytes += size_of(shown)
+        self._walk.emit_of(
+            self._frame,
+            self._visit,
+            said.HttpRequested,
+            method=sent.get("method"),
+            url=sent.get("url"),
+            status_code=status_code,
+            body=shown,
+            truncated=truncated,
+            error=error,
+        )
+
     def show_variables(self) -> None:
         shown = self.variables()
         self._walk.event_bytes += size_of(shown)
         self._walk.emit_of(self._frame, self._visit, said.StateShown, variables=shown)
+
+
+def _shown(body: Value) -> tuple[Value, bool]:
+    """A body in an event; a large one as the beginning of its text."""
+    if body is None or size_of(body) <= SHOWN_BYTES:
+        return body, False
+    return to_text(body).encode(errors="replace")[:SHOWN_BYTES].decode(errors="ignore"), True
 
 
 def _may_exceed(most: int, value: Value) -> bool:

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from app.engine.seal import Sealed
 from app.engine.values import Value
 
 
@@ -61,11 +62,13 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """The node failed; `error_type` is one of graph.md's list. `retryable`: a `retry` of the node may repeat it."""
+    """The node failed; `error_type` is one of graph.md's list. `retryable`: a `retry` of the node may repeat it.
+    `details`: what the output of the failure has besides."""
 
     error_type: str
     error_message: str
     retryable: bool = False
+    details: dict[str, Value] = {}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -132,6 +135,14 @@ class Context(Protocol):
     def show_variables(self) -> None:
         """Makes an event of the runtime variables."""
 
+    def sealed(self, template: Value) -> Sealed:
+        """As `value`, with places for the secrets that it refers to. Raises NodeError."""
+
+    def requested(
+        self, sent: Value, *, status_code: Value = None, body: Value = None, error: str | None = None
+    ) -> None:
+        """Makes an event of an HTTP request. `sent`: `{method, url}`, None when nothing was sent."""
+
 
 class NodeError(Exception):
     """A node cannot go on: becomes a Fail. Its own type, so that nothing else is caught by mistake."""
@@ -152,6 +163,7 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kind: ClassVar[str]
     plain_texts: ClassVar[frozenset[str]] = frozenset()
     may_retry: ClassVar[bool] = False
+    reads_secrets: ClassVar[bool] = False  # in its texts, which it renders by `sealed` for the performer of an effect
     waits: ClassVar[bool] = False
 
     def handles(self) -> Iterable[str]:
@@ -173,6 +185,10 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def enter(self, ctx: Context) -> Outcome:
         """What it does with a token."""
         raise NotImplementedError
+
+    def failed(self, ctx: Context, failure: Fail) -> Outcome:
+        """What comes of a failed effect, after its retries."""
+        return failure
 
     def receive(self, ctx: Context, reply: Reply) -> Outcome:
         """What it does with what it waited for."""

@@ -74,6 +74,8 @@ class EffectFailed(Command, frozen=True, kw_only=True):
     error_type: str
     error_message: str
     retryable: bool = False
+    retry_after_seconds: float | None = None
+    details: dict[str, Value] = {}
     attempt: int | None = None
 
 
@@ -155,6 +157,17 @@ class Said(NodeEvent, frozen=True, kw_only=True):
     """A node said a fixed text to the user."""
 
     text: str
+
+
+class HttpRequested(NodeEvent, frozen=True, kw_only=True):
+    """A node sent a request, or could not. `truncated`: the body was cut."""
+
+    method: str | None = None
+    url: str | None = None
+    status_code: int | None = None
+    body: Value = None
+    truncated: bool = False
+    error: str | None = None
 
 
 class StateShown(NodeEvent, frozen=True, kw_only=True):
@@ -251,6 +264,7 @@ AnyEvent = (
     | NodeFinished
     | NodeRetried
     | Said
+    | HttpRequested
     | StateShown
     | EdgeTaken
     | QuestionOpened

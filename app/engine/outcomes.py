@@ -101,7 +101,7 @@ def _fail(walk: Walk, frame: OpenFrame, visit: OpenVisit, fail: Fail) -> None:
     if fail.retryable and retry(walk, frame, visit, fail.error_type):
         return
     node = visit.node
-    error: dict[str, Value] = {"error_type": fail.error_type, "error_message": fail.error_message}
+    error: dict[str, Value] = {**fail.details, "error_type": fail.error_type, "error_message": fail.error_message}
     match node.on_error:
         case "branch":
             _go_on(walk, frame, visit, fail, error, "error")
@@ -145,14 +145,21 @@ def _default_output(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Value | F
     return _count_bytes(walk, output) or output
 
 
-def retry(walk: Walk, frame: OpenFrame, visit: OpenVisit, error_type: str, effect: Effect | None = None) -> bool:
-    """Sets the next attempt up if the node's `retry` has one left: of `effect`, or of the node itself when None.
-    While the run is about to be held no attempt starts."""
-    failed = visit.failures + 1 if effect is None else effect.attempt
+def retry(
+    walk: Walk,
+    frame: OpenFrame,
+    visit: OpenVisit,
+    error_type: str,
+    effect: Effect | None = None,
+    least_delay: float = 0.0,
+) -> bool:
+    """Sets the next attempt up if the node's `retry` has one left: of `effect`, or of the node itself when None, not
+    before `least_delay` seconds. While the run is about to be held no attempt starts."""
     policy = visit.node.retry
-    if policy is None or failed >= policy.max_attempts:
+    if policy is None or not has_attempt_left(visit, effect):
         return False
-    delay = policy.delay_seconds * policy.backoff ** (failed - 1)
+    failed = _failed(visit, effect)
+    delay = max(policy.delay_seconds * policy.backoff ** (failed - 1), least_delay)
     walk.emit_of(frame, visit, said.NodeRetried, attempt=failed, error_type=error_type, delay_seconds=delay)
     again = None
     if effect is None:
@@ -164,6 +171,15 @@ def retry(walk: Walk, frame: OpenFrame, visit: OpenVisit, error_type: str, effec
     else:
         start_attempt(walk, frame, visit, again)
     return True
+
+
+def has_attempt_left(visit: OpenVisit, effect: Effect | None) -> bool:
+    """Whether the node's `retry` allows one more, of `effect` or of the node itself when None."""
+    return visit.node.retry is not None and _failed(visit, effect) < visit.node.retry.max_attempts
+
+
+def _failed(visit: OpenVisit, effect: Effect | None) -> int:
+    return visit.failures + 1 if effect is None else effect.attempt
 
 
 def start_attempt(walk: Walk, frame: OpenFrame, visit: OpenVisit, effect: Effect | None) -> None:

@@ -58,6 +58,11 @@ def _parse_step(text: str) -> str | int:
     return text[2:-2] if text[1] in "\"'" else int(text[1:-1])
 
 
+def is_secret(path: Path) -> bool:
+    """`{{secret.name}}`: a reference that only the performer of an effect follows."""
+    return path.braces == "{{" and path.first == "secret" and len(path.steps) == 1 and isinstance(path.steps[0], str)
+
+
 def resolve(path: Path, scope: Scope) -> Value:
     """The value, as it is. Raises NodeError `invalid_reference` when something on the way is missing."""
     try:

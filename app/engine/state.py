@@ -73,6 +73,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
     error_type: str
     error_message: str
+    details: dict[str, Value] = {}
 
 
 class Working(msgspec.Struct, frozen=True, tag=True):

@@ -53,7 +53,7 @@ class Template(msgspec.Struct, frozen=True):
 
     def text(self, scope: Scope, max_bytes: int = max_text_bytes) -> str:
         """Raises NodeError: `invalid_reference`, `too_large`."""
-        self._refuse_rich()
+        self.refuse_rich()
         rendered: list[str] = []
         size = 0
         for part in self.parts:
@@ -66,12 +66,12 @@ class Template(msgspec.Struct, frozen=True):
 
     def value(self, scope: Scope, max_bytes: int = max_text_bytes) -> Value:
         """As `text`, but a text that is exactly one reference keeps the type of what it refers to."""
-        self._refuse_rich()
+        self.refuse_rich()
         if len(self.parts) == 1 and isinstance(self.parts[0], Path):
             return resolve(self.parts[0], scope)
         return self.text(scope, max_bytes)
 
-    def _refuse_rich(self) -> None:
+    def refuse_rich(self) -> None:
         if self.is_rich:
             raise NodeError("invalid_value", "rich templates are not available yet")
 
@@ -135,14 +135,21 @@ class Rendering:
 
     def text(self, source: str) -> str:
         """The template as text."""
-        rendered = _parsed(source).text(self._scope, self._max_bytes)
+        rendered = parsed(source).text(self._scope, self._max_bytes)
         self._spend(_bytes_in(rendered))
         return rendered
+
+    def spend(self, texts: list[str]) -> None:
+        """Counts texts that were rendered elsewhere, together one."""
+        size = sum(_bytes_in(text) for text in texts)
+        if size > self._max_bytes:
+            raise NodeError("too_large", f"the rendered text is larger than {self._max_bytes} bytes")
+        self._spend(size)
 
     def value(self, value: Value) -> Value:
         """Every text in lists and objects; keys stay."""
         if isinstance(value, str):
-            rendered = _parsed(value).value(self._scope, self._max_bytes)
+            rendered = parsed(value).value(self._scope, self._max_bytes)
             self._spend(_weight(rendered))
             return rendered
         if isinstance(value, list):
@@ -157,7 +164,7 @@ class Rendering:
             raise NodeError("too_large", f"the rendered values are larger than {max_total_bytes} bytes together")
 
 
-def _parsed(text: str) -> Template:
+def parsed(text: str) -> Template:
     try:
         return parse(text)
     except TemplateSyntaxError as error:

@@ -11,10 +11,8 @@ from app.engine import template
 from app.engine.graph import NodeConfig
 from app.engine.kind import Fault, NodeKind
 from app.engine.misfits import fields_of, misfits, place_of
+from app.engine.path import is_secret
 from app.engine.values import Value
-
-# `secret` is only read where the request is made, so that no secret comes into state, events or a model's prompt.
-kinds_with_secrets: Final = frozenset({"http", "mcp"})
 
 _common_fields: Final = fields_of(NodeConfig)
 
@@ -101,8 +99,13 @@ def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) ->
         if parsed.is_rich:
             yield Fault(place, "rich templates are not available yet")
         reads_secret = any(found.first == "secret" and found.braces == "{{" for found in parsed.paths)
-        if reads_secret and kind.kind not in kinds_with_secrets:
-            yield Fault(place, "secrets can only be read by http and mcp")
+        if reads_secret and place.startswith(f"{path}.default_output"):
+            yield Fault(place, "a default cannot read secrets")
+        elif reads_secret and not kind.reads_secrets:
+            yield Fault(place, f"{kind.kind} cannot read secrets")
+        for found in parsed.paths:
+            if found.first == "secret" and found.braces == "{{" and not is_secret(found):
+                yield Fault(place, f"{found} names no secret: write {{{{secret.name}}}}")
 
 
 def _texts(value: Value, path: str) -> Iterator[tuple[str, str]]:

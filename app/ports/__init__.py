@@ -3,10 +3,21 @@
 The stored shapes follow the data model. Times are unix seconds (float, UTC) everywhere inside.
 """
 
-from app.ports.accounts import AccountStore, ApiKey, SlotStore, Workspace
-from app.ports.errors import DuplicateError, StoreUnavailableError
+from app.ports.accounts import AccountStore, ApiKey, SecretStore, SlotStore, StoredSecret, Workspace
+from app.ports.errors import DuplicateError, StoreUnavailableError, UnreadableSecretError
 from app.ports.names import Id, Scope
-from app.ports.outside import AnswerChecker, Clock, EffectContext, EffectError, Ids, Performer
+from app.ports.outside import (
+    AnswerChecker,
+    Clock,
+    EffectContext,
+    EffectError,
+    HttpClient,
+    HttpRequest,
+    HttpResponse,
+    Ids,
+    Performer,
+    Vault,
+)
 from app.ports.runs import AcceptedCommand, Commit, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
 from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
 
@@ -20,6 +31,9 @@ __all__ = [
     "DuplicateError",
     "EffectContext",
     "EffectError",
+    "HttpClient",
+    "HttpRequest",
+    "HttpResponse",
     "Id",
     "Ids",
     "Lease",
@@ -30,10 +44,14 @@ __all__ = [
     "RunFilter",
     "RunStore",
     "Scope",
+    "SecretStore",
     "SlotStore",
     "StoreUnavailableError",
+    "StoredSecret",
     "StoredVersion",
     "Turn",
+    "UnreadableSecretError",
+    "Vault",
     "WorkflowHead",
     "WorkflowStore",
     "Workspace",

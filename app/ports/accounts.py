@@ -25,12 +25,13 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant. `max_concurrent_runs` None: no limit."""
+    """A tenant. `max_concurrent_runs` None: no limit. `allowed_hosts`: inner addresses that its workflows may reach."""
 
     id: Id
     name: str
     created_at: float
     max_concurrent_runs: int | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
 
 class AccountStore(Protocol):
@@ -55,6 +56,30 @@ class AccountStore(Protocol):
     async def keys(self, workspace_id: Id) -> Sequence[ApiKey]: ...
 
     async def revoke_key(self, key_id: Id, now: float) -> bool: ...
+
+
+class StoredSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret of a workspace, encrypted."""
+
+    workspace: Id
+    name: str
+    sealed: bytes
+    updated_at: float
+
+
+class SecretStore(Protocol):
+    """Secrets of workspaces. Every method may raise StoreUnavailableError."""
+
+    async def put(self, secret: StoredSecret) -> None:
+        """Stores or replaces it."""
+
+    async def delete(self, workspace: Id, name: str) -> bool: ...
+
+    async def list(self, workspace: Id) -> Sequence[StoredSecret]:
+        """By name."""
+
+    async def read(self, workspace: Id, names: Sequence[str]) -> dict[str, bytes]:
+        """The sealed values of those that there are."""
 
 
 class SlotStore(Protocol):

@@ -21,8 +21,9 @@ log = structlog.get_logger("antiphon.effects")
 class Attempts:
     """Attempts under way, and the results of those that ended but are not committed yet."""
 
-    def __init__(self, world: World, run_id: str) -> None:
+    def __init__(self, world: World, workspace: str, run_id: str) -> None:
         self._world = world
+        self._workspace = workspace
         self._run_id = run_id
         self._tasks: dict[Name, asyncio.Task[Result]] = {}
         self._results: dict[Name, Result] = {}
@@ -66,6 +67,7 @@ class Attempts:
 
     async def _attempt(self, effect: Effect) -> Result:
         context = EffectContext(
+            workspace=self._workspace,
             run_id=self._run_id,
             effect_id=effect.id,
             idempotency_key=f"{self._run_id}:{effect.id}",
@@ -73,7 +75,7 @@ class Attempts:
             operation=effect.operation,
             request=effect.request,
         )
-        error_type, message, retryable = "timeout", f"no result within {effect.timeout_seconds:g} seconds", True
+        failure = EffectError("timeout", f"no result within {effect.timeout_seconds:g} seconds", retryable=True)
         try:
             async with asyncio.timeout(effect.timeout_seconds):
                 result = await self._world.performers[effect.operation].perform(context)
@@ -81,14 +83,16 @@ class Attempts:
         except TimeoutError:
             pass
         except EffectError as error:
-            error_type, message, retryable = error.error_type, error.message, error.retryable
+            failure = error
         except Exception:
             log.exception("an effect failed unexpectedly", run_id=self._run_id, effect_id=effect.id)
-            error_type, message, retryable = "provider_error", "the effect failed unexpectedly", False
+            failure = EffectError("provider_error", "the effect failed unexpectedly")
         return EffectFailed(
             now=self._world.now(),
             effect_id=effect.id,
-            error_type=error_type,
-            error_message=message,
-            retryable=retryable,
+            error_type=failure.error_type,
+            error_message=failure.message,
+            retryable=failure.retryable,
+            retry_after_seconds=failure.retry_after_seconds,
+            details=failure.details,
         )

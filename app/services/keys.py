@@ -122,6 +122,12 @@ class Keys:
             raise ServiceError("invalid_value", f"there is a workspace {name!r} already") from error
         return changed
 
+    async def allow(self, workspace: Workspace, place: str) -> Workspace:
+        """Lets the workspace's workflows reach an inner address."""
+        changed = replace(workspace, allowed_hosts=tuple(dict.fromkeys((*workspace.allowed_hosts, place))))
+        await self._store.update_workspace(changed)
+        return changed
+
     async def workspace(self, name: str) -> Workspace:
         """By name or id. Raises not_found."""
         found = await self._store.workspace_by_name(name) or await self._store.workspace(name)

@@ -51,7 +51,7 @@ class Owner:
         self._world = world
         self._run = run
         self._fence = run.fence
-        self._attempts = Attempts(world, run.id)
+        self._attempts = Attempts(world, run.workspace, run.id)
         self._tried: set[str] = set()
 
     async def perform(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from pydantic import SecretStr
 
 from app import bootstrap
 from app.api.app import create_app
@@ -14,14 +15,16 @@ from app.services.sweep import Sweep
 from app.settings import Settings
 from tests.api.sites import Site, client_of
 from tests.stores import mock_database
+from tests.stub_http import Stub, stub
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Site]:
-    """The house as bootstrap builds it, over a database in memory."""
+    """The house as bootstrap builds it, over a database in memory, with a key for secrets that needs no file."""
+    settings = settings.model_copy(update={"secret_keys": SecretStr("a key of these tests")})
     database = await mock_database()
     world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS)
-    services = bootstrap.build_services(database, world)
+    services = bootstrap.build_services(database, settings, world)
     keys = services.keys
     app = create_app(services, settings)
     ours, other = await keys.create_workspace("ours"), await keys.create_workspace("other")
@@ -49,4 +52,17 @@ async def site() -> AsyncIterator[Site]:
 async def guarded_site() -> AsyncIterator[Site]:
     """With a small body limit, and browsers allowed from one origin."""
     async with opened(Settings(max_body_bytes=2048, cors_origins=("https://ours.example",))) as found:
+        yield found
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Stub]:
+    async with stub() as found:
+        yield found
+
+
+@pytest.fixture
+async def outgoing_site(server: Stub) -> AsyncIterator[Site]:
+    """One that may reach the server."""
+    async with opened(Settings(outgoing_allow=(server.place,))) as found:
         yield found

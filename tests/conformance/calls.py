@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.adapters.mongo.database import Database
-from app.ports import AccountStore, RunFilter, RunStore, SlotStore, WorkflowStore
+from app.ports import AccountStore, RunFilter, RunStore, SecretStore, SlotStore, StoredSecret, WorkflowStore
 from tests.conformance import samples
 from tests.conformance.samples import BYTES, LEASE, NOW, WORKFLOW, WORKSPACE, new_id
 
@@ -96,7 +96,20 @@ SLOTS: dict[str, list[Call]] = {
     "extend": [lambda d: d.slots.extend(new_id(), NOW)],
     "release": [lambda d: d.slots.release(new_id())],
 }
-STORES = [(RunStore, RUNS), (WorkflowStore, WORKFLOWS), (AccountStore, ACCOUNTS), (SlotStore, SLOTS)]
+_secret = StoredSecret(workspace=WORKSPACE, name="token", sealed=BYTES, updated_at=NOW)
+SECRETS: dict[str, list[Call]] = {
+    "put": [lambda d: d.secrets.put(_secret)],
+    "delete": [lambda d: d.secrets.delete(WORKSPACE, "token")],
+    "list": [lambda d: d.secrets.list(WORKSPACE)],
+    "read": [lambda d: d.secrets.read(WORKSPACE, ["token"])],
+}
+STORES = [
+    (RunStore, RUNS),
+    (WorkflowStore, WORKFLOWS),
+    (AccountStore, ACCOUNTS),
+    (SlotStore, SLOTS),
+    (SecretStore, SECRETS),
+]
 CALLS = [
     (f"{protocol.__name__}.{name}", call) for protocol, calls in STORES for name, made in calls.items() for call in made
 ]

@@ -18,7 +18,11 @@ async def limits(database: Database, *workflow_ids: str) -> list[int | None]:
 
 
 async def test_a_workspace_is_read_as_it_was_inserted(accounts: AccountStore) -> None:
-    for stored in (workspace(), workspace(max_concurrent_runs=0), workspace(max_concurrent_runs=5)):
+    for stored in (
+        workspace(),
+        workspace(max_concurrent_runs=0),
+        workspace(max_concurrent_runs=5, allowed_hosts=("crm.internal:80", "10.0.0.0/8")),
+    ):
         await accounts.insert_workspace(stored)
         assert await accounts.workspace(stored.id) == stored
         assert await accounts.workspace_by_name(stored.name) == stored

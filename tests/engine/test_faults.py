@@ -33,7 +33,7 @@ def faults_of(graph: Any) -> list[tuple[str, str]]:
         ("message", {"text": "a\n{% if"}, {".text": "{% in line 2 has no %}"}),
         ("message", {"text": "{{ a | upper }}"}, {".text": RICH}),
         ("message", {"text": "{% if a %}{% endif %}"}, {".text": RICH}),
-        ("message", {"text": "{{secret.key}}"}, {".text": "secrets can only be read by http and mcp"}),
+        ("message", {"text": "{{secret.key}}"}, {".text": "message cannot read secrets"}),
         ("message", {"text": "", "join": "some"}, {".join": "Invalid enum value 'some'"}),
         ("message", {"text": "", "on_error": "stop"}, {".on_error": "Invalid enum value 'stop'"}),
         ("message", {"text": "", "timeout_seconds": 0}, {".timeout_seconds": "Expected `float` > 0.0"}),

@@ -156,6 +156,7 @@ def test_only_what_waits_can_receive() -> None:
             "ask": {"prompt": ""},
             "condition": {"cases": ()},
             "set": {"values": {}},
+            "http": {"url": ""},
         }
         made: NodeKind = node_kind(**required.get(kind, {}))
         if kind not in ("ask", "wait", "no_op"):

@@ -66,6 +66,7 @@ class Nap(NodeKind, frozen=True, kw_only=True):
 
 class Http(NodeKind, frozen=True, kw_only=True):
     kind: ClassVar[str] = "http"
+    reads_secrets: ClassVar[bool] = True
 
     url: str
 
@@ -183,6 +184,15 @@ def test_secrets_are_read_by_http_only() -> None:
     assert verdict([start, http], edges("sh")).faults == ()
     assert places(verdict([start, work("a", text="{{secret.k}}")], edges("sa")).faults) == ["nodes[1].config.text"]
     assert verdict([start, work("a", text="[[secret]]")], edges("sa")).faults == ()
+    for text in ("{{secret}}", "{{secret.a.b}}", "{{secret[0]}}"):
+        nameless = {"id": "h", "type": "http", "config": {"url": text}}
+        assert places(verdict([start, nameless], edges("sh")).faults) == ["nodes[1].config.url"]
+    late = {
+        "id": "h",
+        "type": "http",
+        "config": {"url": "x", "on_error": "default", "default_output": ["{{secret.k}}"]},
+    }
+    assert places(verdict([start, late], edges("sh")).faults) == ["nodes[1].config.default_output[0]"]
 
 
 def test_the_error_handle_needs_on_error_branch() -> None:

@@ -38,7 +38,7 @@ class MongoAccounts:
     @translated
     async def update_workspace(self, workspace: Workspace) -> None:
         found, limit = ObjectId(workspace.id), workspace.max_concurrent_runs
-        changes = {"name": workspace.name, "max_concurrent_runs": limit}
+        changes = {"name": workspace.name, "max_concurrent_runs": limit, "allowed_hosts": list(workspace.allowed_hosts)}
         await self._workspaces.update_one({"_id": found}, {"$set": changes})
         while True:
             await self._heads.update_many({"workspace": found}, {"$set": {"workspace_limit": limit}})
@@ -71,7 +71,7 @@ class MongoAccounts:
 
 def _workspace_doc(workspace: Workspace) -> Doc:
     doc = structs.asdict(workspace)
-    return {"_id": ObjectId(doc.pop("id")), **doc}
+    return {"_id": ObjectId(doc.pop("id")), **doc, "allowed_hosts": list(workspace.allowed_hosts)}
 
 
 def _workspace_of(doc: Mapping[str, Any] | None) -> Workspace | None:
@@ -82,6 +82,7 @@ def _workspace_of(doc: Mapping[str, Any] | None) -> Workspace | None:
         name=doc["name"],
         created_at=doc["created_at"],
         max_concurrent_runs=doc.get("max_concurrent_runs"),
+        allowed_hosts=tuple(doc.get("allowed_hosts", ())),
     )
 
 

@@ -13,6 +13,7 @@ from app.adapters.mongo.accounts import MongoAccounts
 from app.adapters.mongo.documents import DOCUMENTS
 from app.adapters.mongo.failures import translate
 from app.adapters.mongo.runs import MongoRuns
+from app.adapters.mongo.secrets import MongoSecrets
 from app.adapters.mongo.slots import MongoSlots
 from app.adapters.mongo.workflows import MongoWorkflows
 from app.ports import Clock
@@ -42,6 +43,7 @@ class Database:
     workflows: MongoWorkflows
     accounts: MongoAccounts
     slots: MongoSlots
+    secrets: MongoSecrets
 
     async def ping(self) -> bool:
         """Whether it answers. Raises StoreUnavailableError."""
@@ -73,6 +75,7 @@ async def over(client: Any, name: str, clock: Clock, *, bulk: bool = True) -> Da
             workflows=MongoWorkflows(raw),
             accounts=MongoAccounts(raw),
             slots=MongoSlots(raw),
+            secrets=MongoSecrets(raw),
         )
         await database.runs.prepare()
         await database.workflows.prepare()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from beanie import Document
+from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 Fields = list[tuple[str, int]]
@@ -21,6 +22,7 @@ def _index(name: str, fields: Fields, **options: Any) -> IndexModel:
 class WorkspaceDocument(Document):
     name: str
     max_concurrent_runs: int | None = None
+    allowed_hosts: list[str] = Field(default_factory=list)
     created_at: float
 
     class Settings:
@@ -174,6 +176,19 @@ class RunPartDocument(Document):
         ]
 
 
+class SecretDocument(Document):
+    """A secret of a workspace, encrypted. `_id` is {workspace, name}."""
+
+    workspace: Any
+    name: str
+    sealed: bytes
+    updated_at: float
+
+    class Settings:
+        name = "secrets"
+        indexes: ClassVar = [_index("workspace", [("workspace", ASCENDING), ("name", ASCENDING)])]
+
+
 class SlotDocument(Document):
     """A place of a concurrency limit. `_id` is scope:i."""
 
@@ -204,6 +219,7 @@ DOCUMENTS: list[type[Document]] = [
     WorkflowRunDocument,
     RunTurnDocument,
     RunPartDocument,
+    SecretDocument,
     SlotDocument,
     CounterDocument,
 ]

@@ -1,5 +1,6 @@
 """The engine's events in the words of the interactive dialect (facts 3.3)."""
 
+import shlex
 from collections.abc import Iterable
 from typing import Any, Final, assert_never
 
@@ -122,6 +123,8 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "user_messages", {"messages": [{"role": "user", "content": text}], "pause_id": pause_id}
         case said.Said(text=text):
             return "say_static", {"message": text}
+        case said.HttpRequested():
+            return "http_request", _request(event)
         case said.StateShown():
             return "workflow_show_state", _shown(event)
         case said.EdgeTaken():
@@ -141,6 +144,18 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return _end(event)
         case _:
             assert_never(event)
+
+
+def _request(event: said.HttpRequested) -> Json:
+    """`curl_command` shows method and address only: headers and bodies may be secret."""
+    sent = None if event.url is None else f"curl -X {event.method} {shlex.quote(event.url)}"
+    return {
+        "curl_command": sent,
+        "status_code": event.status_code,
+        "response_body": event.body,
+        "truncated": event.truncated,
+        "error": event.error,
+    }
 
 
 def _finished(event: said.NodeFinished) -> Json:

@@ -4,6 +4,7 @@ from app.engine.kind import NodeKind
 from app.engine.nodes.ask import Ask
 from app.engine.nodes.condition import Condition
 from app.engine.nodes.end import End
+from app.engine.nodes.http import Http
 from app.engine.nodes.message import Message
 from app.engine.nodes.no_op import NoOp
 from app.engine.nodes.set import Set
@@ -12,5 +13,5 @@ from app.engine.nodes.start import Start
 from app.engine.nodes.wait import Wait
 
 CATALOGUE: dict[str, type[NodeKind]] = {
-    kind.kind: kind for kind in (Start, End, Message, Ask, Condition, Set, ShowState, NoOp, Wait)
+    kind.kind: kind for kind in (Start, End, Message, Ask, Condition, Set, ShowState, NoOp, Wait, Http)
 }

@@ -1,0 +1,89 @@
+"""Keeps secrets out of what comes back: their literal, URL-encoded and base64 forms are replaced."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from app.engine.values import Value
+
+MASK: Final = "[secret]"
+LEAST_BASE64: Final = 4  # characters: shorter pieces stand in any text
+
+_short: Final = {'"': r"\"", "\\": r"\\", "/": r"\/", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\b": r"\b", "\f": r"\f"}
+_named: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+
+
+class Mask:
+    """Of the secrets that one effect used."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # the longest first: one secret may hold another
+        ordered = sorted({secret for secret in secrets if secret}, key=lambda secret: (-len(secret), secret))
+        forms = [form for secret in ordered for form in (_written(secret), *map(re.escape, base64_forms(secret)))]
+        self._forms = re.compile("|".join(forms)) if forms else None
+
+    def text(self, text: str) -> str:
+        return self._forms.sub(MASK, text) if self._forms else text
+
+    def data(self, data: bytes) -> bytes:
+        """Of no known charset."""
+        if self._forms is None:
+            return data
+        text = data.decode(errors="surrogateescape")
+        return self.text(text).encode(errors="surrogateescape")
+
+    def value(self, value: Value) -> Value:
+        """Texts and keys in lists and objects, and numbers that read like a secret."""
+        if self._forms is None or value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, (int, float)):
+            return MASK if self._forms.search(str(value)) else value
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(key): self.value(item) for key, item in value.items()}
+        return value
+
+
+def _written(secret: str) -> str:
+    """A pattern of the secret, where each character may be as it is or escaped, as URLs, JSON and HTML do it: libraries
+    differ in which ones they escape."""
+    return "".join(_character(character) for character in secret)
+
+
+def _character(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode(errors="surrogatepass"))
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(rf"\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    forms = [re.escape(character), _any_case(encoded), _any_case(escaped)]
+    forms += [re.escape(_short[character])] if character in _short else []
+    forms += [r"\+"] if character == " " else []
+    forms += [f"&{_named[character]};"] if character in _named else []
+    forms += [rf"&\#(?:0*{ord(character)}|[xX]0*(?i:{ord(character):x}));"]
+    return f"(?:{'|'.join(forms)})"
+
+
+def _any_case(escape: str) -> str:
+    """The hexadecimal digits in either case."""
+    return f"(?i:{re.escape(escape)})"
+
+
+def base64_forms(secret: str) -> list[str]:
+    """In all three alignments, without what its neighbours decide; in both alphabets. The longest first."""
+    data = secret.encode(errors="surrogatepass")
+    forms: set[str] = set()
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
+        first = (0, 2, 3)[shift]
+        spoiled = (shift + len(data)) % 3 != 0
+        core = encoded[first : len(encoded) - 1 if spoiled else len(encoded)]
+        if len(core) >= LEAST_BASE64:
+            forms |= {core, core.replace("+", "-").replace("/", "_")}
+    return sorted(forms, key=lambda form: (-len(form), form))

@@ -12,7 +12,7 @@ from app.api.fields import UnsupportedMediaTypeError
 from app.api.interactive.views import reply_of
 from app.api.services import ApiRequest
 from app.engine.state import UnknownFormatError
-from app.engine.values import to_json
+from app.engine.values import UnstorableValueError, to_json
 from app.ports import StoreUnavailableError
 from app.services.errors import Code, ServiceError
 
@@ -116,6 +116,11 @@ def on_newer_state(request: ApiRequest, _: UnknownFormatError) -> Response[bytes
     return _refused(request, 503, body, {"Retry-After": "60"})
 
 
+def on_unstorable(request: ApiRequest, error: UnstorableValueError) -> Response[bytes]:
+    """Something in the body is no value that can be kept: half a surrogate pair, an integer of thousands of digits."""
+    return _refused(request, 422, _body(f"a value cannot be kept: {error}", "invalid_value"))
+
+
 def on_media_type(request: ApiRequest, _: UnsupportedMediaTypeError) -> Response[bytes]:
     code, message = STATUS_WORDS[415]
     return _refused(request, 415, _body(message or "", code))
@@ -146,6 +151,7 @@ def on_unexpected(request: ApiRequest, error: Exception) -> Response[bytes]:
 HANDLERS: Final[dict[Any, Any]] = {
     ServiceError: on_service_error,
     StoreUnavailableError: on_store_unavailable,
+    UnstorableValueError: on_unstorable,
     UnknownFormatError: on_newer_state,
     UnsupportedMediaTypeError: on_media_type,
     HTTPException: on_http_error,

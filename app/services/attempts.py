@@ -79,7 +79,9 @@ class Attempts:
         try:
             async with asyncio.timeout(effect.timeout_seconds):
                 result = await self._world.performers[effect.operation].perform(context)
-                return EffectSucceeded(now=self._world.now(), effect_id=effect.id, result=result)
+                return EffectSucceeded(
+                    now=self._world.now(), effect_id=effect.id, result=result, attempt=effect.attempt
+                )
         except TimeoutError:
             pass
         except EffectError as error:
@@ -90,6 +92,7 @@ class Attempts:
         return EffectFailed(
             now=self._world.now(),
             effect_id=effect.id,
+            attempt=effect.attempt,
             error_type=failure.error_type,
             error_message=failure.message,
             retryable=failure.retryable,

@@ -22,6 +22,11 @@ _REFUSALS: dict[str, Code] = {
     "not_paused": "not_paused",
     "pause_already_answered": "pause_already_answered",
     "run_ended": "run_ended",
+    "missing_answer": "missing_answer",
+    "invalid_answer": "invalid_answer",
+    "pause_expired": "pause_expired",
+    "graph_mismatch": "graph_mismatch",
+    "unstorable_value": "invalid_value",
 }
 
 

@@ -7,12 +7,11 @@ from msgspec.structs import replace
 from app.engine import messages
 from app.engine.graph import Graph
 from app.engine.nodes.start import Start as StartNode
-from app.engine.state import ExecutorState
-from app.engine.step import Step, graph_key, step
+from app.engine.step import RefusedError, Step, fail_start, graph_key, step
 from app.engine.values import Value
 from app.ports import AcceptedCommand, DuplicateError, Pinned, Run, StoreUnavailableError, WorkflowHead
 from app.services import slots
-from app.services.commits import fail_over_limit, first, over_limit
+from app.services.commits import first, over_limit
 from app.services.committing import follow_up
 from app.services.delivery import by_key, deliver
 from app.services.errors import Detail, ServiceError
@@ -104,22 +103,21 @@ class Starts:
         inputs = self._inputs(request, graph)
         run_id, now = self._world.ids.object_id(), self._world.now()
         graphs = {graph_key(head.id, version): graph}
-        made = step(
-            graphs,
-            None,
-            messages.Start(
-                now=now,
-                run_id=run_id,
-                workflow_id=head.id,
-                version=version,
-                user=request.user,
-                inputs=inputs,
-                variables=request.variables,
-                message=request.message,
-                start_node=request.start_node,
-            ),
-            self._world.limits,
+        command = messages.Start(
+            now=now,
+            run_id=run_id,
+            workflow_id=head.id,
+            version=version,
+            user=request.user,
+            inputs=inputs,
+            variables=request.variables,
+            message=request.message,
+            start_node=request.start_node,
         )
+        try:
+            made = step(graphs, None, command, self._world.limits)
+        except RefusedError as error:
+            raise ServiceError("invalid_value", str(error)) from error
         run = Run(
             id=run_id,
             workspace=head.workspace,
@@ -140,7 +138,7 @@ class Starts:
             created_at=now,
             updated_at=now,
         )
-        stored = self._within_limits(request, run, made, graphs)
+        stored = self._within_limits(request, run, made, graphs, command)
         if stored.open is None:
             return stored
         return replace(stored, limited=await slots.take(self._world, head, stored))
@@ -170,25 +168,17 @@ class Starts:
             raise ServiceError("invalid_input", "the start inputs do not fit", details=details)
         return inputs
 
-    def _within_limits(self, request: TurnRequest, run: Run, made: Step, graphs: dict[str, Graph]) -> Run:
+    def _within_limits(
+        self, request: TurnRequest, run: Run, made: Step, graphs: dict[str, Graph], command: messages.Start
+    ) -> Run:
         accepted = AcceptedCommand(request.body_hash, run.commit_id, request.key)
         stored = first(self._world, run, made, accepted, given_input(request))
         why = over_limit(self._world, stored)
         if why is None:
             return stored
-        before = _at_the_door(made.state)
-        return first(
-            self._world, run, fail_over_limit(self._world, graphs, before, why), accepted, given_input(request)
-        )
+        failed = fail_start(graphs, command, "limit", why)
+        return first(self._world, run, failed, accepted, given_input(request))
 
 
 def _start_key(request: TurnRequest) -> str | None:
     return None if request.key is None else f"{request.workflow_id}:{request.key}"
-
-
-def _at_the_door(state: ExecutorState) -> ExecutorState:
-    """The run as it was before its first node, to fail from."""
-    root = replace(state.frames[0], outputs={}, variables={}, visits=(), arrivals={}, results={})
-    cleared = replace(state, frames=(root,), ended=None, held_at=None, outputs={}, error=None, working_since=None)
-    # pausing: not at rest, so that the failure belongs to turn 1 instead of opening a second
-    return replace(cleared, turn=1, next_seq=1, pausing=True, termination_source=None)

@@ -11,7 +11,7 @@ import pytest
 
 from app.adapters.json_schema import MAX_ERRORS, MAX_SCHEMA_BYTES, SchemaChecker
 
-SECONDS = 2.0
+SECONDS = 4.0
 checker = SchemaChecker()
 
 

@@ -210,3 +210,19 @@ async def test_without_the_database_every_call_is_put_off(site: Site) -> None:
         assert (await http.get("/v1/workflows")).status_code == 401
     site.contract.check(reply)
     assert (*said(reply), reply.headers["retry-after"]) == (503, "unavailable", "1")
+
+
+async def test_what_cannot_be_kept_is_refused_and_changes_nothing(site: Site) -> None:
+    workflow_id = await site.workflow(GREETING)
+    started = await site.execute(workflow_id)
+    run_id = started.json()["run_id"]
+    huge = "1" + "0" * 5_000
+    for body in (
+        f'{{"run_id": "{run_id}", "run_input": {{"data": {huge}}}}}',
+        f'{{"run_id": "{run_id}", "run_input": {{"message": "x", "runtime_variables": {{"n": [{huge}]}}}}}}',
+        f'{{"run_input": {{"dynamic_variables": {{"n": {huge}}}}}}}',
+    ):
+        reply = await site.call("POST", f"/v1/workflows/{workflow_id}/execute", content=body.encode(), headers=JSON)
+        assert (reply.status_code, reply.json()["error"]) in ((422, "invalid_value"), (400, "invalid_request"))
+    shown = (await site.get(f"/v1/workflow-runs/{run_id}")).json()
+    assert (shown["status"], shown["turn_number"]) == ("waiting_for_user_input", 1)

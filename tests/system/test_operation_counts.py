@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -78,12 +79,12 @@ class Counted:
 
 
 @asynccontextmanager
-async def counting(uri: str) -> AsyncIterator[Counted]:
+async def counting(uri: str, folder: Path) -> AsyncIterator[Counted]:
     """Over a database of its own, with a workflow."""
     async with listened(uri, f"counted_{secrets.token_hex(6)}", SystemClock()) as (database, commands):
-        settings = Settings()
+        settings = Settings(data_dir=folder)
         world = bootstrap.build_world(database, settings, {})
-        services = bootstrap.build_services(database, world)
+        services = bootstrap.build_services(database, settings, world)
         # The time of keys stands still, so that a key that was looked up once stays known.
         keys = Keys(database.accounts, SetClock(NOW), world.ids)
         workspace = await keys.create_workspace("ours")
@@ -111,8 +112,8 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-async def counted(uri: str) -> AsyncIterator[Counted]:
-    async with counting(uri) as found:
+async def counted(uri: str, tmp_path: Path) -> AsyncIterator[Counted]:
+    async with counting(uri, tmp_path) as found:
         yield found
 
 

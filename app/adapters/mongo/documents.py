@@ -177,7 +177,7 @@ class RunPartDocument(Document):
 
 
 class SecretDocument(Document):
-    """A secret of a workspace, encrypted. `_id` is {workspace, name}."""
+    """A secret of a workspace, encrypted. `_id` is workspace:name."""
 
     workspace: Any
     name: str

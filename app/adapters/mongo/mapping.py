@@ -26,10 +26,10 @@ def oid(text: str) -> ObjectId | None:
     return ObjectId(text) if ObjectId.is_valid(text) and len(text) == 24 else None
 
 
-def key_of(owner: ObjectId | str, number: int) -> str:
-    """The `_id` of what is numbered within something else. A text, because not every server looks a nested `_id` up in
+def key_of(owner: ObjectId | str, part: int | str) -> str:
+    """The `_id` of what is numbered or named within something else. A text, because not every server looks a nested `_id` up in
     its index."""
-    return f"{owner}:{number}"
+    return f"{owner}:{part}"
 
 
 def turn_doc(turn: Turn) -> Doc:

@@ -8,11 +8,12 @@ from typing import Any
 from bson import ObjectId
 
 from app.adapters.mongo.failures import translated
+from app.adapters.mongo.mapping import key_of
 from app.ports import StoredSecret
 
 
 class MongoSecrets:
-    """Implements ports.SecretStore. `_id` is {workspace, name}: one write decides, whatever comes at once."""
+    """Implements ports.SecretStore. `_id` is workspace:name: one write decides, whatever comes at once."""
 
     def __init__(self, database: Any) -> None:
         self._secrets = database["secrets"]
@@ -21,12 +22,12 @@ class MongoSecrets:
     async def put(self, secret: StoredSecret) -> None:
         workspace = ObjectId(secret.workspace)
         fields = {"workspace": workspace, "sealed": secret.sealed, "updated_at": secret.updated_at}
-        key = {"workspace": workspace, "name": secret.name}
-        await self._secrets.update_one({"_id": key}, {"$set": {"name": secret.name, **fields}}, upsert=True)
+        key = {"_id": key_of(workspace, secret.name)}
+        await self._secrets.update_one(key, {"$set": {"name": secret.name, **fields}}, upsert=True)
 
     @translated
     async def delete(self, workspace: str, name: str) -> bool:
-        done = await self._secrets.delete_one({"_id": {"workspace": ObjectId(workspace), "name": name}})
+        done = await self._secrets.delete_one({"_id": key_of(workspace, name)})
         return bool(done.deleted_count)
 
     @translated

@@ -83,13 +83,13 @@ class SecretStore(Protocol):
 
 
 class SlotStore(Protocol):
-    """Concurrency limits: numbered places of a scope, each held by one run until a time."""
+    """Concurrency limits: numbered places of a scope, each held by one run, for one turn, until a time."""
 
-    async def take(self, scope: str, places: int, run_id: Id, until: float, now: float) -> bool:
-        """A free or lapsed place for the run, or the one it has. False: all are taken."""
+    async def take(self, scope: str, places: int, run_id: Id, turn: int, until: float, now: float) -> bool:
+        """A free or lapsed place for the run, or the one it has, from now on for this turn. False: all are taken."""
 
-    async def extend(self, run_id: Id, until: float) -> None:
-        """Every place that the run holds."""
+    async def extend(self, run_id: Id, turn: int, until: float) -> None:
+        """Every place that the run holds for this turn; a later time stays."""
 
-    async def release(self, run_id: Id) -> None:
-        """Every place that the run holds."""
+    async def release(self, run_id: Id, turn: int) -> None:
+        """Every place that the run holds for this turn; never those of its next one, however late this comes."""

@@ -47,11 +47,15 @@ def resolve(
                 "too_large", f"an answer may have {limit} bytes", details=[Detail(place, "is too large")]
             )
         value, wrong = fit(opened[pause_id], value, checker)
-        faults += [Detail(f"{place}.{path}" if path else place, message) for path, message in wrong]
+        faults += [Detail(_below(place, path), message) for path, message in wrong]
         answers.append(GivenAnswer(pause_id, value, text))
     if faults:
         raise ServiceError("invalid_answer", "the answer does not fit what is asked", details=faults)
     return tuple(answers)
+
+
+def _below(place: str, path: str) -> str:
+    return f"{place}.{path}" if path and path[0] != "[" else place + path
 
 
 def check_open(named: Iterable[str], state: ExecutorState) -> None:

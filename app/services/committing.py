@@ -55,28 +55,34 @@ async def follow_up(world: World, before: Run, after: Run, but: asyncio.Event | 
         await _quietly(slots.keep(world, before, after))
     world.follow.changed(after.id, but)
     if after.open is None and archive_is_due(after):
-        world.spawn(archive(world, after.id))
+        world.spawn(archive(world, after))
 
 
 def archive_is_due(run: Run, turns: int = ARCHIVE_TURNS, size: int = ARCHIVE_BYTES) -> bool:
-    return len(run.tail) >= turns or (len(run.tail) > 1 and sum(turn.size for turn in run.tail) >= size)
+    return len(run.tail) > turns or (len(run.tail) > 1 and sum(turn.size for turn in run.tail) >= size)
 
 
 async def make_room(world: World, run: Run) -> None:
     """Before a commit, only when archiving has fallen far behind."""
     if archive_is_due(run, FULL_TURNS, FULL_BYTES):
-        await world.runs.archive(run.id, 1, STATES_KEPT)
+        await world.runs.archive(run.id, 1, _states_to_keep(run))
 
 
-async def archive(world: World, run_id: str) -> None:
+async def archive(world: World, run: Run) -> None:
     """Moves the closed turns but the newest to run_turns. Failing is harmless: the next turn tries again."""
-    if run_id in world.archiving:
+    if run.id in world.archiving:
         return
-    world.archiving.add(run_id)
+    world.archiving.add(run.id)
     try:
-        await _quietly(world.runs.archive(run_id, 1, STATES_KEPT))
+        await _quietly(world.runs.archive(run.id, 1, _states_to_keep(run)))
     finally:
-        world.archiving.discard(run_id)
+        world.archiving.discard(run.id)
+
+
+def _states_to_keep(run: Run) -> int:
+    """Old states are dropped by one archive in four: it is an operation more."""
+    drops = run.turn >= 2 * STATES_KEPT and run.turn % STATES_KEPT < ARCHIVE_TURNS
+    return STATES_KEPT if drops else run.turn
 
 
 async def _quietly(work: Coroutine[object, object, None]) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from app.engine.state import ExecutorState, decode, encode
 from app.ports import DuplicateError, Origin, Run, Turn
+from app.services.committing import STATES_KEPT
 from app.services.errors import ServiceError
 from app.services.facts import TurnReply
 from app.services.runs import RunRecord, turn_of
@@ -54,6 +55,8 @@ class Forks:
     async def _closed(self, run: Run, number: int) -> Turn:
         if not 0 < number <= run.turn:
             raise ServiceError("not_found", f"no turn {number} of this run")
+        if number <= run.turn - STATES_KEPT:
+            raise ServiceError("state_gone", "the state after this turn is no longer kept", run_id=run.id)
         turn = await turn_of(self._world, run, number)
         if turn is None or turn.closed_at is None:
             raise ServiceError("turn_in_progress", "the turn is still open", run_id=run.id)

@@ -27,8 +27,8 @@ async def take(world: World, head: WorkflowHead, run: Run) -> bool:
     """Places for a run that is about to have work in progress; False: no limit is set. Raises limit_reached."""
     limits, now = limits_of(head), world.now()
     for scope, places in limits:
-        if not await world.slots.take(scope, places, run.id, held_until(run, now), now):
-            await world.slots.release(run.id)
+        if not await world.slots.take(scope, places, run.id, run.turn, held_until(run, now), now):
+            await world.slots.release(run.id, run.turn)
             message = f"at most {places} runs of this {scope.partition(':')[0]} may be at work at once"
             raise ServiceError("limit_reached", message, retry_after=1)
     return bool(limits)
@@ -37,13 +37,13 @@ async def take(world: World, head: WorkflowHead, run: Run) -> bool:
 async def keep(world: World, before: Run, after: Run) -> None:
     """After a commit: the places move with the run's next wake-up, and are given back when it has come to rest."""
     if after.limited:
-        await world.slots.extend(after.id, held_until(after, world.now()))
+        await world.slots.extend(after.id, after.turn, held_until(after, world.now()))
     elif before.limited:
-        await world.slots.release(after.id)
+        await world.slots.release(after.id, before.turn)
 
 
-async def release_if_idle(world: World, run_id: str) -> None:
-    """After a lost commit: nobody else may hold the places that it took."""
-    run = await world.runs.read(run_id)
-    if run is None or not run.limited:
-        await world.slots.release(run_id)
+async def release_if_over(world: World, planned: Run) -> None:
+    """After a lost commit: its places, unless others hold or may still get them for the same turn of the run."""
+    run = await world.runs.read(planned.id)
+    if run is None or run.turn > planned.turn or (run.turn == planned.turn and not run.limited):
+        await world.slots.release(planned.id, planned.turn)

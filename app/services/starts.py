@@ -43,7 +43,7 @@ class Starts:
             await self._insert(run)
         except DuplicateError as error:
             if run.limited:
-                await self._world.slots.release(run.id)
+                await self._world.slots.release(run.id, 1)
             replay = await self.replay(request)
             if replay is None:
                 raise ServiceError("unavailable", "this start lost a race; try again", retry_after=1) from error

@@ -164,7 +164,7 @@ class Turns:
     async def _commit(self, run: Run, planned: Planned) -> bool:
         if not await self._world.runs.commit(planned.commit):
             if planned.after.limited and not run.limited:
-                await slots.release_if_idle(self._world, run.id)
+                await slots.release_if_over(self._world, planned.after)
             return False
         await follow_up(self._world, run, planned.after)
         perform(self._world, planned.after, lease_taken(run, planned.after))

@@ -92,9 +92,9 @@ ACCOUNTS: dict[str, list[Call]] = {
     "revoke_key": [lambda d: d.accounts.revoke_key(new_id(), NOW)],
 }
 SLOTS: dict[str, list[Call]] = {
-    "take": [lambda d: d.slots.take("scope", 3, new_id(), NOW, NOW)],
-    "extend": [lambda d: d.slots.extend(new_id(), NOW)],
-    "release": [lambda d: d.slots.release(new_id())],
+    "take": [lambda d: d.slots.take("scope", 3, new_id(), 1, NOW, NOW)],
+    "extend": [lambda d: d.slots.extend(new_id(), 1, NOW)],
+    "release": [lambda d: d.slots.release(new_id(), 1)],
 }
 _secret = StoredSecret(workspace=WORKSPACE, name="token", sealed=BYTES, updated_at=NOW)
 SECRETS: dict[str, list[Call]] = {

@@ -166,10 +166,10 @@ async def test_a_place_that_is_extended_while_it_is_taken_over_stays_its_owners(
     ours: Interrupted, database: Database
 ) -> None:
     owner, late = new_id(), new_id()
-    assert await database.slots.take("scope", 1, owner, NOW + 1, NOW) is True
+    assert await database.slots.take("scope", 1, owner, 1, NOW + 1, NOW) is True
     stores, meanwhile = ours
-    meanwhile.before("update slots", lambda: database.slots.extend(owner, NOW + 60))
-    assert await stores.slots.take("scope", 1, late, NOW + 60, NOW + 2) is False
+    meanwhile.before("update slots", lambda: database.slots.extend(owner, 1, NOW + 60))
+    assert await stores.slots.take("scope", 1, late, 1, NOW + 60, NOW + 2) is False
     assert meanwhile.happened == ["update slots"]
     assert [str(slot["run"]) async for slot in database.raw["slots"].find()] == [owner]
 

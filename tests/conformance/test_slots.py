@@ -14,7 +14,7 @@ UNTIL = NOW + 25
 
 
 async def take(slots: SlotStore, run_id: str, *, places: int = 1, until: float = UNTIL, now: float = NOW) -> bool:
-    return await slots.take("scope", places, run_id, until, now)
+    return await slots.take("scope", places, run_id, 1, until, now)
 
 
 async def holders(database: Database, now: float = NOW) -> set[str]:
@@ -35,10 +35,10 @@ async def test_without_places_nothing_is_taken(slots: SlotStore, places: int) ->
 
 async def test_scopes_have_places_of_their_own(slots: SlotStore) -> None:
     run_id = new_id()
-    assert await slots.take("workflow:1", 1, run_id, UNTIL, NOW) is True
-    assert await slots.take("workspace:1", 1, run_id, UNTIL, NOW) is True
-    assert await slots.take("workflow:2", 1, new_id(), UNTIL, NOW) is True
-    assert await slots.take("workspace:1", 1, new_id(), UNTIL, NOW) is False
+    assert await slots.take("workflow:1", 1, run_id, 1, UNTIL, NOW) is True
+    assert await slots.take("workspace:1", 1, run_id, 1, UNTIL, NOW) is True
+    assert await slots.take("workflow:2", 1, new_id(), 1, UNTIL, NOW) is True
+    assert await slots.take("workspace:1", 1, new_id(), 1, UNTIL, NOW) is False
 
 
 async def test_a_run_gets_the_place_that_it_has(database: Database) -> None:
@@ -67,7 +67,7 @@ async def test_a_place_that_has_lapsed_is_taken_over(database: Database) -> None
 async def test_a_place_that_was_extended_is_not_taken_over(database: Database) -> None:
     first = new_id()
     assert await take(database.slots, first, until=NOW + 5) is True
-    await database.slots.extend(first, UNTIL)
+    await database.slots.extend(first, 1, UNTIL)
     assert await take(database.slots, new_id(), now=NOW + 6) is False
     assert await holders(database, NOW + 6) == {first}
 
@@ -75,11 +75,11 @@ async def test_a_place_that_was_extended_is_not_taken_over(database: Database) -
 async def test_a_run_extends_and_releases_every_place_that_it_holds_and_no_other(database: Database) -> None:
     run_id, other = new_id(), new_id()
     for scope in ("workflow:1", "workspace:1"):
-        assert await database.slots.take(scope, 2, run_id, NOW + 5, NOW) is True
-    assert await database.slots.take("workspace:1", 2, other, NOW + 6, NOW) is True
-    await database.slots.extend(run_id, UNTIL)
+        assert await database.slots.take(scope, 2, run_id, 1, NOW + 5, NOW) is True
+    assert await database.slots.take("workspace:1", 2, other, 1, NOW + 6, NOW) is True
+    await database.slots.extend(run_id, 1, UNTIL)
     assert sorted([slot["until"] async for slot in database.raw["slots"].find()]) == [NOW + 6, UNTIL, UNTIL]
-    await database.slots.release(run_id)
+    await database.slots.release(run_id, 1)
     assert await holders(database) == {other}
     assert await database.raw["slots"].count_documents({}) == 1
 
@@ -87,8 +87,8 @@ async def test_a_run_extends_and_releases_every_place_that_it_holds_and_no_other
 async def test_a_run_without_a_place_extends_and_releases_nothing(database: Database) -> None:
     holder = new_id()
     assert await take(database.slots, holder) is True
-    await database.slots.extend(new_id(), UNTIL + 99)
-    await database.slots.release(new_id())
+    await database.slots.extend(new_id(), 1, UNTIL + 99)
+    await database.slots.release(new_id(), 1)
     assert await holders(database, UNTIL) == set()
     assert await holders(database) == {holder}
 
@@ -97,19 +97,38 @@ async def test_a_run_whose_place_was_taken_over_does_not_extend_it(database: Dat
     first, second = new_id(), new_id()
     assert await take(database.slots, first, until=NOW + 1) is True
     assert await take(database.slots, second, now=NOW + 2, until=NOW + 3) is True
-    await database.slots.extend(first, UNTIL)
-    await database.slots.release(first)
+    await database.slots.extend(first, 1, UNTIL)
+    await database.slots.release(first, 1)
     assert await holders(database) == {second}
     assert await holders(database, NOW + 3) == set()
+
+
+async def test_what_comes_late_of_a_turn_leaves_the_next_turns_place_alone(database: Database) -> None:
+    run_id = new_id()
+    for number in (1, 2):
+        assert await database.slots.take("scope", 1, run_id, number, UNTIL, NOW) is True
+    await database.slots.extend(run_id, 1, UNTIL + 99)
+    await database.slots.release(run_id, 1)
+    assert await holders(database) == {run_id}
+    assert await holders(database, UNTIL) == set()
+    await database.slots.release(run_id, 2)
+    assert await holders(database) == set()
+
+
+async def test_to_extend_never_shortens(database: Database) -> None:
+    run_id = new_id()
+    assert await take(database.slots, run_id) is True
+    await database.slots.extend(run_id, 1, NOW + 1)
+    assert await holders(database, NOW + 2) == {run_id}
 
 
 async def test_a_lowered_limit_counts_the_places_beyond_it(database: Database) -> None:
     first, second, third = new_id(), new_id(), new_id()
     for run_id in (first, second, third):
         assert await take(database.slots, run_id, places=3) is True
-    await database.slots.release(first)
+    await database.slots.release(first, 1)
     assert await take(database.slots, new_id(), places=2) is False
-    await database.slots.release(second)
+    await database.slots.release(second, 1)
     late = new_id()
     assert await take(database.slots, late, places=2) is True
     assert await holders(database) == {third, late}
@@ -170,7 +189,7 @@ async def test_takes_and_releases_at_once_never_exceed_the_places(database: Data
             most = max(most, at_work)
             await asyncio.sleep(0)
             at_work -= 1
-            await slots.release(run_id)
+            await slots.release(run_id, 1)
 
     await asyncio.gather(*(works((database, another)[at % 2].slots) for at in range(12)))
     assert 0 < most <= 3

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec.structs import replace
 
 from app.ports import Commit, Lease, Run, RunFilter, StoredVersion, Turn, WorkflowHead
-from tests.protocol.memory import Memory, lean, without_bodies
+from tests.protocol.memory import Holder, Memory, Place, lean, without_bodies
 
 T = TypeVar("T")
 
@@ -160,26 +160,26 @@ class FakeSlots:
         self._memory = memory
         self._gate = gate
 
-    async def take(self, scope: str, places: int, run_id: str, until: float, now: float) -> bool:
+    async def take(self, scope: str, places: int, run_id: str, turn: int, until: float, now: float) -> bool:
         while True:
             held = await self._gate(f"read places of {scope}", lambda: self._memory.places(scope))
-            own = next((i for i, (run, _) in held.items() if run == run_id), None)
-            live = {i for i, (_, end) in held.items() if end > now}
-            place = own if own is not None else next((i for i in range(places) if i not in live), None)
-            if place is None or (own is None and len(live) >= places):
+            own = next((i for i, holder in held.items() if holder[0] == run_id), None)
+            live = {i for i, (_, _, end) in held.items() if end > now}
+            i = own if own is not None else next((i for i in range(places) if i not in live), None)
+            if i is None or (own is None and len(live) >= places):
                 return False
-            if await self._win((scope, place), held.get(place), run_id, until):
+            if await self._win((scope, i), held.get(i), (run_id, turn, until)):
                 return True
 
-    async def _win(self, place: tuple[str, int], was: tuple[str, float] | None, run_id: str, until: float) -> bool:
+    async def _win(self, place: Place, was: Holder | None, holder: Holder) -> bool:
         words = f"take place {place[1]} of {place[0]}"
-        return await self._gate(words, lambda: self._memory.win_place(place, was, run_id, until), writes=True)
+        return await self._gate(words, lambda: self._memory.win_place(place, was, holder), writes=True)
 
-    async def extend(self, run_id: str, until: float) -> None:
-        await self._gate("extend places", lambda: self._memory.extend_places(run_id, until), writes=True)
+    async def extend(self, run_id: str, turn: int, until: float) -> None:
+        await self._gate("extend places", lambda: self._memory.extend_places(run_id, turn, until), writes=True)
 
-    async def release(self, run_id: str) -> None:
-        await self._gate("release places", lambda: self._memory.release_places(run_id), writes=True)
+    async def release(self, run_id: str, turn: int) -> None:
+        await self._gate("release places", lambda: self._memory.release_places(run_id, turn), writes=True)
 
 
 class FakeWorkflows:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from app.ports import Commit, DuplicateError, Lease, Run, StoredVersion, Turn, WorkflowHead
 
 Place = tuple[str, int]  # of a concurrency limit: scope and number
+Holder = tuple[str, int, float]  # run, turn, until
 Watch = Callable[[Run | None, Run | None], None]
 
 
@@ -22,7 +23,7 @@ class Memory:
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
         self.turns: dict[tuple[str, int], Turn] = {}
-        self.slots: dict[Place, tuple[str, float]] = {}  # run, until
+        self.slots: dict[Place, Holder] = {}
         self.heads: dict[str, WorkflowHead] = {}
         self.versions: dict[tuple[str, int], StoredVersion] = {}
         self.numbers = 0
@@ -103,24 +104,24 @@ class Memory:
 
     # ---- places of limits
 
-    def places(self, scope: str) -> dict[int, tuple[str, float]]:
+    def places(self, scope: str) -> dict[int, Holder]:
         return {i: held for (of, i), held in self.slots.items() if of == scope}
 
-    def win_place(self, place: Place, was: tuple[str, float] | None, run_id: str, until: float) -> bool:
+    def win_place(self, place: Place, was: Holder | None, holder: Holder) -> bool:
         """An insert, or an update of the place as it was read."""
         if self.slots.get(place) != was:
             return False
-        self.lapses += was is not None and was[0] != run_id
-        self.slots[place] = (run_id, until)
+        self.lapses += was is not None and was[0] != holder[0]
+        self.slots[place] = holder
         return True
 
-    def extend_places(self, run_id: str, until: float) -> None:
-        for place, (run, _) in self.slots.items():
-            if run == run_id:
-                self.slots[place] = (run, until)
+    def extend_places(self, run_id: str, turn: int, until: float) -> None:
+        for place, holder in self.slots.items():
+            if holder[:2] == (run_id, turn):
+                self.slots[place] = (run_id, turn, max(until, holder[2]))
 
-    def release_places(self, run_id: str) -> None:
-        for place in [place for place, (run, _) in self.slots.items() if run == run_id]:
+    def release_places(self, run_id: str, turn: int) -> None:
+        for place in [place for place, holder in self.slots.items() if holder[:2] == (run_id, turn)]:
             del self.slots[place]
 
 

@@ -93,7 +93,7 @@ def check_quiet(story: Story) -> None:
 def _check_places(story: Story) -> None:
     """Those of killed processes lapse."""
     now = EPOCH + story.loop.time() + 60
-    held = [place for place, (_, until) in story.memory.slots.items() if until > now]
+    held = [place for place, (_, _, until) in story.memory.slots.items() if until > now]
     require(not held, f"places are held by runs at rest: {held}")
 
 

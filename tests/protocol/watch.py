@@ -102,6 +102,9 @@ class Watch:
 
     def _check_step(self, before: Run, was: ExecutorState, after: Run, state: ExecutorState) -> None:
         require(after.fence >= before.fence and after.revision >= before.revision, "fence or revision fell")
+        if before.lease is not None and effects(was) and effects(state) and after.fence > before.fence:
+            lapsed = before.lease.until <= self.now() or self.excused
+            require(lapsed, f"a live lease of {before.lease.owner} was taken away")
         if was.ended:
             moved = (after.state, after.turn, after.lease, after.open) != (before.state, before.turn, None, None)
             require(not moved, "an ended run moved")

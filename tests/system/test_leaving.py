@@ -108,7 +108,7 @@ async def test_what_a_server_gave_back_goes_on_at_once_in_another_process(two: C
 
 @BOTH
 async def test_a_signal_in_the_middle_of_a_start_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    async with Cluster(tmp_path, processes=0, own_database=True) as cluster:
+    async with Cluster(tmp_path, processes=0, own_database=True, probing=False) as cluster:
         server = cluster.add_server()
         for tenths in (4, 7, 10):
             server.launch()

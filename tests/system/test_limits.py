@@ -129,7 +129,7 @@ async def test_a_place_taken_by_a_start_that_was_killed_before_its_run_was_store
     database = await connect(pair.uri, "antiphon", SystemClock())
     try:
         until = time.time() + 2
-        assert await database.slots.take(f"workflow:{workflow}", 1, "f" * 24, until, time.time())
+        assert await database.slots.take(f"workflow:{workflow}", 1, "f" * 24, 1, until, time.time())
     finally:
         await database.close()
     assert {reply.status_code for reply in await starts(pair, workflow, 2)} == {429}

@@ -195,6 +195,7 @@ class SlotDocument(Document):
     scope: str
     i: int
     run: Any
+    turn: int
     until: float
 
     class Settings:

@@ -110,8 +110,8 @@ class MongoRuns:
         old = tail[:-keep]
         if old:
             await self._older.insert(found, old)
-            # the archive before dropped up to `states` before the turn that is now the oldest here
-            first, last = max(1, tail[0]["number"] - states + 1), tail[-1]["number"] - states
+            # those that are older still were dropped before: not every archive drops, but one in `states` turns does
+            first, last = max(1, tail[0]["number"] - 2 * states + 1), tail[-1]["number"] - states
             if first <= last:
                 await self._older.drop_states(found, range(first, last + 1))
             pulled = {"$pull": {"tail": {"number": {"$in": [turn["number"] for turn in old]}}}}

@@ -19,30 +19,31 @@ class MongoSlots:
         self._slots = database["slots"]
 
     @translated
-    async def take(self, scope: str, places: int, run_id: str, until: float, now: float) -> bool:
+    async def take(self, scope: str, places: int, run_id: str, turn: int, until: float, now: float) -> bool:
         run = ObjectId(run_id)
+        taken = {"run": run, "turn": turn, "until": until}
         while True:  # each lost place is somebody else's progress
             held = {slot["i"]: slot async for slot in self._slots.find({"scope": scope})}
             own = next((slot for slot in held.values() if slot["run"] == run), None)
             if own is not None:
-                if await self._win(own, run, until):
+                if await self._win(own, taken):
                     return True
                 continue
             live = {i for i, slot in held.items() if slot["until"] > now}
             if len(live) >= places:
                 return False
             i = _choose(places, live, run)
-            if await self._occupy(scope, i, held.get(i), run, until):
+            if await self._occupy(scope, i, held.get(i), taken):
                 return True
 
-    async def _occupy(self, scope: str, i: int, lapsed: Doc | None, run: ObjectId, until: float) -> bool:
+    async def _occupy(self, scope: str, i: int, lapsed: Doc | None, taken: Doc) -> bool:
         if lapsed is not None:
-            return await self._win(lapsed, run, until)
-        return await self._insert({"_id": key_of(scope, i), "scope": scope, "i": i, "run": run, "until": until})
+            return await self._win(lapsed, taken)
+        return await self._insert({"_id": key_of(scope, i), "scope": scope, "i": i, **taken})
 
-    async def _win(self, slot: Doc, run: ObjectId, until: float) -> bool:
-        query = {"_id": slot["_id"], "run": slot["run"], "until": slot["until"]}
-        done = await self._slots.update_one(query, {"$set": {"run": run, "until": until}})
+    async def _win(self, slot: Doc, taken: Doc) -> bool:
+        query = {name: slot[name] for name in ("_id", "run", "turn", "until")}
+        done = await self._slots.update_one(query, {"$set": taken})
         return bool(done.matched_count)
 
     async def _insert(self, slot: Doc) -> bool:
@@ -53,12 +54,12 @@ class MongoSlots:
         return True
 
     @translated
-    async def extend(self, run_id: str, until: float) -> None:
-        await self._slots.update_many({"run": ObjectId(run_id)}, {"$set": {"until": until}})
+    async def extend(self, run_id: str, turn: int, until: float) -> None:
+        await self._slots.update_many({"run": ObjectId(run_id), "turn": turn}, {"$max": {"until": until}})
 
     @translated
-    async def release(self, run_id: str) -> None:
-        await self._slots.delete_many({"run": ObjectId(run_id)})
+    async def release(self, run_id: str, turn: int) -> None:
+        await self._slots.delete_many({"run": ObjectId(run_id), "turn": turn})
 
 
 def _choose(places: int, live: set[int], run: ObjectId) -> int:

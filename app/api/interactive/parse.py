@@ -199,8 +199,10 @@ def _spoken(threads: dict[str, Any], place: str, faults: list[Detail]) -> list[s
             faults.append(Detail(at, "must be an object"))
         for where, run in runs or ():
             for spot, message in _objects(run, where, "messages", faults):
-                content = message.get("content")
-                if message.get("role") != "user" or content is None:
+                content, role = message.get("content"), message.get("role")
+                if not isinstance(role, str):
+                    faults.append(Detail(f"{spot}.role", "is required" if role is None else "must be a string"))
+                if role != "user" or content is None:
                     continue
                 if isinstance(content, str):
                     spoken.append(content)

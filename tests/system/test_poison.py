@@ -95,7 +95,10 @@ async def test_fifty_such_runs_delay_no_other(tmp_path: Path, long_form: bool) -
                 task.cancel()
             ended = await asyncio.gather(*watching, return_exceptions=True)
         assert all(isinstance(error, asyncio.CancelledError) for error in ended), ended
-        assert statistics.mean(bystanders.turns) < 1.0
-        assert max(bystanders.turns) < 10
-        assert statistics.median(bystanders.timers) < 5
-        assert max(bystanders.timers, default=0) < 15
+        assert bystanders.turns, "another run took turns meanwhile"
+        assert statistics.median(bystanders.turns) < 2
+        if long_form:  # the short one may be over before a timer has fired
+            assert statistics.mean(bystanders.turns) < 1.0
+            assert max(bystanders.turns) < 10
+            assert statistics.median(bystanders.timers) < 5
+            assert max(bystanders.timers) < 15

@@ -15,8 +15,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Start(Command, frozen=True, kw_only=True):
-    """Begins a run. `inputs` have been checked against the start node; `message` is the first user message; `start_node`
-    begins elsewhere than at the start."""
+    """Begins a run. `inputs` have been checked against the start node; `message` is the first user message, `welcome`
+    what the user is told before; `start_node` begins elsewhere than at the start."""
 
     run_id: str
     workflow_id: str
@@ -25,6 +25,7 @@ class Start(Command, frozen=True, kw_only=True):
     inputs: dict[str, Value]
     variables: dict[str, Value] = {}
     message: str | None = None
+    welcome: str | None = None
     start_node: str | None = None
 
 
@@ -117,6 +118,12 @@ class FrameStarted(Event, frozen=True, kw_only=True):
     """A graph began to be executed."""
 
     path: str
+
+
+class Welcomed(Event, frozen=True, kw_only=True):
+    """The run began with a text to the user, that of no node."""
+
+    text: str
 
 
 class UserSpoke(Event, frozen=True, kw_only=True):
@@ -259,6 +266,7 @@ class RunEnded(Event, frozen=True, kw_only=True):
 AnyEvent = (
     RunStarted
     | FrameStarted
+    | Welcomed
     | UserSpoke
     | NodeStarted
     | NodeFinished

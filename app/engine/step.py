@@ -118,7 +118,7 @@ def _begun(graphs: Mapping[str, Graph], command: Start, limits: Limits) -> tuple
         raise RefusedError("graph_mismatch", f"the graph {key} is not there")
     if command.start_node is not None and command.start_node not in graphs[key].nodes:
         raise RefusedError("unknown_node", f"there is no node {command.start_node!r} to start at")
-    _refuse_unstorable([command.inputs, command.variables, command.message, command.user])
+    _refuse_unstorable([command.inputs, command.variables, command.message, command.welcome, command.user])
     origin = Origin(
         run_id=command.run_id,
         workflow_id=command.workflow_id,
@@ -137,6 +137,8 @@ def _begun(graphs: Mapping[str, Graph], command: Start, limits: Limits) -> tuple
     walk = Walk(graphs, state, command.now, limits)
     walk.emit(said.RunStarted)
     walk.emit(said.FrameStarted, path="")
+    if command.welcome is not None:
+        walk.emit(said.Welcomed, text=command.welcome)
     if command.message is not None:
         walk.emit(said.UserSpoke, text=command.message)
     return walk, state

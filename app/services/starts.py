@@ -112,6 +112,7 @@ class Starts:
             inputs=inputs,
             variables=request.variables,
             message=request.message,
+            welcome=request.welcome_message,
             start_node=request.start_node,
         )
         try:
@@ -158,7 +159,8 @@ class Starts:
             raise ServiceError("invalid_value", "no such node", details=[detail])
         check_sizes(request.inputs, self._world.limits.text_bytes, "dynamic_variables")
         check_sizes(request.variables, self._world.limits.text_bytes, "runtime_variables")
-        check_sizes({"message": request.message}, self._world.limits.text_bytes, "run_input")
+        told: dict[str, Value] = {"message": request.message, "welcome_message": request.welcome_message}
+        check_sizes(told, self._world.limits.text_bytes, "run_input")
         kind = graph.start.kind
         if not isinstance(kind, StartNode):
             return request.inputs

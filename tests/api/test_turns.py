@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.api import graphs
-from tests.api.sites import Site, handle, types
+from tests.api.sites import GREETING, Site, handle, types
 from tests.engine.graphs import line, node
 
 
@@ -207,3 +207,10 @@ async def test_any_json_survives(site: Site) -> None:
     reply = await site.execute(workflow_id, run_id, data=value)
     assert reply.json()["outputs"] == {"answer": value}
     assert (await site.get(f"/v1/workflow-runs/{run_id}")).json()["outputs"] == {"answer": value}
+
+
+async def test_a_welcome_message_is_said_before_the_users_first_message(site: Site) -> None:
+    workflow_id = await site.workflow(GREETING)
+    events = (await site.execute(workflow_id, welcome_message="Welcome!", message="hi")).json()["events"]
+    assert [event["type"] for event in events[:4]] == ["start_workflow", "start_thread", "say_static", "user_messages"]
+    assert events[2]["message"] == "Welcome!"

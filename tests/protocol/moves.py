@@ -16,6 +16,7 @@ from tests.protocol.watch import Violation
 
 TICKS = (0.3, 1.5, 4.0, 9.0, 13.0)
 NAP = 0.3  # short sleeps cost nothing
+SLOW = {"send": 4, "result": 1}  # weights: effects take their time
 JUMPS = (-30.0, -5.0, 5.0, 30.0)
 
 
@@ -60,12 +61,13 @@ def moves(story: Story) -> list[Move]:
 
 def _of_op(story: Story, op: Op) -> Iterator[Move]:
     about, kinds = (op.process, op.words.split(" ")[0], op.cause), story.scenario.kinds
-    yield Move("happen", 4 if op.done else 8, (op, *about), partial(story.happen, op))
+    weight = SLOW.get(op.kind, 8)
+    yield Move("happen", weight / 2 if op.done else weight, (op, *about), partial(story.happen, op))
     if op.kind == "store" and not op.done:
         yield Move("apply", 1.5, about, partial(story.apply, op))
     if op.kind == "result" and story.scenario.fails:
-        yield Move("fail", 4, about, partial(story.fail_effect, op, retryable=True))
-        yield Move("fail", 1, about, partial(story.fail_effect, op, retryable=False))
+        yield Move("fail", 0.5, about, partial(story.fail_effect, op, retryable=True))
+        yield Move("fail", 0.1, about, partial(story.fail_effect, op, retryable=False))
     if op.kind != "store":
         return
     weight = 0.6 if op.writes else 0.15

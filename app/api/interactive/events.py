@@ -121,7 +121,7 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "node_retried", {"attempt": attempt, "error_type": error_type, "delay_seconds": delay}
         case said.UserSpoke(text=text, pause_id=pause_id):
             return "user_messages", {"messages": [{"role": "user", "content": text}], "pause_id": pause_id}
-        case said.Said(text=text):
+        case said.Said(text=text) | said.Welcomed(text=text):
             return "say_static", {"message": text}
         case said.HttpRequested():
             return "http_request", _request(event)

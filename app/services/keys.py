@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import cast, get_args
 
 from msgspec.structs import replace
@@ -75,7 +76,8 @@ class Keys:
         """An admin key with a secret that was given from outside; nothing happens when it is there."""
         found = await self._store.key_by_digest(digest_of(secret))
         if found is None:
-            await self.create(workspace, ["admin"], name, secret)
+            with suppress(DuplicateError):  # another server was first
+                await self.create(workspace, ["admin"], name, secret)
 
     async def list(self, workspace: str) -> list[ApiKey]:
         return list(await self._store.keys(workspace))

@@ -89,10 +89,10 @@ class Loop(asyncio.AbstractEventLoop):
         return self.create_task(work, context=context)
 
     def run(self) -> None:
-        """Until nothing is ready."""
+        """Until nothing is ready and no timer is due."""
         asyncio._set_running_loop(self)
         try:
-            while self._ready:
+            while self._ready or self._fire():
                 handle = self._ready.popleft()
                 if handle.cancelled():
                     continue
@@ -103,6 +103,14 @@ class Loop(asyncio.AbstractEventLoop):
                     handle._run()
         finally:
             asyncio._set_running_loop(None)
+
+    def _fire(self) -> bool:
+        """Makes the next timer ready, if it is due."""
+        when = self.next_timer()
+        if when is None or when > self._time:
+            return False
+        self._ready.append(heapq.heappop(self._timers)[2])
+        return True
 
     def next_timer(self) -> float | None:
         """When the next timer fires."""
@@ -115,7 +123,6 @@ class Loop(asyncio.AbstractEventLoop):
         until = self._time + seconds
         while (when := self.next_timer()) is not None and when <= until:
             self._time = max(self._time, when)
-            self._ready.append(heapq.heappop(self._timers)[2])
             self.run()
         self._time = until
 

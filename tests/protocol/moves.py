@@ -50,11 +50,13 @@ def moves(story: Story) -> list[Move]:
     found += [Move("arrive", 1, (op.process, "late"), partial(story.arrive, op)) for op in story.desk.late]
     found += [move for client in story.clients for move in _of_client(story, client)]
     found += [move for process in story.alive() for move in _of_process(story, process)]
+    if "S" in story.scenario.kinds:
+        found += [Move("retire", 0.4, (one,), partial(story.retire, one), "faults") for one in story.serving()]
     nap = (story.loop.next_timer() or 1_000.0) - story.loop.time()
     if nap <= NAP:
         found.append(Move("tick", 2, ("time",), partial(story.tick, nap)))
     found += [Move("tick", 0.5, ("time",), partial(story.tick, seconds), "ticks") for seconds in TICKS]
-    if len(story.alive()) < story.scenario.processes:
+    if len(story.serving()) < story.scenario.processes:
         found.append(Move("start", 2, ("start",), story.start_process))
     return found
 
@@ -83,12 +85,12 @@ def _of_client(story: Story, client: Client) -> Iterator[Move]:
     post, live = client.post, client.open()
     if post is not None and story.knows_run(client, post):
         if not live and not _has_to_wait(story, client, post):
-            yield from (_send(story, client, post, process, None) for process in story.alive())
+            yield from (_send(story, client, post, process, None) for process in story.serving())
         elif live and post.repeatable:
-            yield from (_send(story, client, post, process, "extra") for process in story.alive())
+            yield from (_send(story, client, post, process, "extra") for process in story.serving())
     for before in client.script[: client.at]:
         if before.repeatable and not live and any(outcome.code == "ok" for outcome in client.of(before)):
-            yield from (_send(story, client, before, process, "again") for process in story.alive())
+            yield from (_send(story, client, before, process, "again") for process in story.serving())
 
 
 def _send(story: Story, client: Client, post: Post, process: Process, costs: str | None) -> Move:
@@ -109,7 +111,7 @@ def _of_process(story: Story, process: Process) -> Iterator[Move]:
     if process.frozen:
         yield Move("thaw", 1, about, partial(story.thaw, process))
         return
-    if story.can_sweep(process):
+    if process in story.serving() and story.can_sweep(process):
         yield Move("sweep", 2, about, partial(story.sweep, process))
     yield Move("poll", 0.7, about, partial(story.poll, process))
     if "K" in kinds:

@@ -18,7 +18,8 @@ Json = dict[str, Any]
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """`before`: the start and so many answers are made in peace; without a start the clients make it (`started` False).
-    `scripts`: one for each client. `kinds` of faults: K kill, L lost reply, R refused, D delayed, F frozen, J clock jumps.
+    `scripts`: one for each client. `kinds` of faults: K kill, L lost reply, R refused, D delayed, F frozen, J clock jumps,
+    S told to end.
     `faults` bounds their number. `fails`: an effect may fail. `poison`: sending it kills the process.
     `places`: the workflow's limit of concurrent runs. In plays an effect takes `effect_seconds`, and so many `failures`
     come before its success."""
@@ -28,7 +29,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     scripts: tuple[tuple[Post, ...], ...]
     before: int = 0
     started: bool = True
-    kinds: str = "KLRDF"
+    kinds: str = "KLRDFS"
     faults: int = 2
     ticks: int = 6
     extra: int = 1
@@ -208,7 +209,7 @@ ALL = [
         extra=4,
         again=3,
         processes=3,
-        kinds="KLRDFJ",
+        kinds="KLRDFSJ",
         scripts=((KEYED, NEXT), (OTHER, Post("b2", expected=3)), (PAUSE, RESUME, STOP)),
     ),
 ]

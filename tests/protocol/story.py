@@ -23,6 +23,7 @@ from tests.protocol.watch import Violation, Watch, require
 
 MOMENT = 0.001  # seconds that an operation takes in peace
 STEP = 0.25
+CLOSE_SECONDS = 0.3
 
 
 class Story:
@@ -37,6 +38,7 @@ class Story:
         self.processes: list[Process] = []
         self.clients: list[Client] = []
         self._outcomes, self._checked = 0, (0, 0)
+        self._closing: dict[Process, asyncio.Task[None]] = {}
         self._sweeps: dict[Process, asyncio.Task[None]] = {}
         self._errors = LoggedErrors()
         self.watch.blame, self.watch.poison, self.watch.places = self._errors.lines, scenario.poison, scenario.places
@@ -70,10 +72,26 @@ class Story:
     def alive(self) -> list[Process]:
         return [process for process in self.processes if process.alive]
 
+    def serving(self) -> list[Process]:
+        """Those that take requests."""
+        return [process for process in self.alive() if process not in self._closing]
+
     def kill(self, process: Process) -> None:
         """Its memory is gone; what it had asked for may still be carried out."""
         self.desk.tell(f"{process} is killed")
         self.watch.faults += 1
+        self._leave(process)
+
+    def retire(self, process: Process) -> None:
+        """It is told to end: it gives back its leases, then it is gone."""
+        self.desk.tell(f"{process} is told to end")
+        if process in self._sweeps:
+            self._sweeps[process].cancel()
+        self._closing[process] = self.loop.begin(process, process.world.close(CLOSE_SECONDS))
+        self.loop.run()
+        self.check()
+
+    def _leave(self, process: Process) -> None:
         self._end(process)
         for client in self.clients:
             for exchange in client.open():
@@ -213,6 +231,9 @@ class Story:
 
     def check(self) -> None:
         """After every move. Raises Violation."""
+        for process in [process for process, closing in self._closing.items() if process.alive and closing.done()]:
+            self.desk.tell(f"{process} ends")
+            self._leave(process)
         if self.loop.faults or self.watch.blame:
             raise Violation("; ".join([*self.loop.faults, *self.watch.blame]))
         if (known := (len(self.watch.accepted), self._outcomes)) != self._checked:
@@ -245,15 +266,16 @@ class Story:
         require(not left, f"what was deleted is still there: {left}")
 
     def _go_on(self) -> None:
-        if not self.alive():
+        if not self.serving():
             self.start_process()
-        for process in self.alive():
+        for process in self.serving():
             self.sweep(process)
             self.poll(process)
         self.flow()
         for n, client in enumerate(self.clients):
             if client.post is not None and not client.open() and self.knows_run(client, client.post):
-                self.send(client, self.alive()[n % len(self.alive())] if self.alive() else self.start_process())
+                serving = self.serving() or [self.start_process()]
+                self.send(client, serving[n % len(serving)])
         self.flow()
         self.loop.advance(STEP)
 

@@ -96,10 +96,10 @@ class Protocol(RuleBasedStateMachine):
     def time_goes_by(self, which: int) -> None:
         self.make(which, "tick")
 
-    @offered("kill", "freeze", "jump")
+    @offered("kill", "freeze", "jump", "retire")
     @rule(which=WHICH)
     def a_process_is_hit(self, which: int) -> None:
-        self.make(which, "kill", "freeze", "jump")
+        self.make(which, "kill", "freeze", "jump", "retire")
 
     @offered("start", "thaw")
     @rule(which=WHICH)

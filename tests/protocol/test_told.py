@@ -26,6 +26,7 @@ class Telling:
 
     def asks(self, process: str, words: str) -> Op:
         found = [op for op in self.story.desk.ops if op.process.name == process and words in str(op)]
+        found.sort(key=lambda op: str(op) != f"{process}: {words}")  # the exact one first
         assert found, f"{process} does not ask to {words}: {[str(op) for op in self.story.desk.ops]}"
         return found[0]
 
@@ -124,8 +125,12 @@ def test_a_question_that_expires_beside_an_effect_opens_a_turn_of_its_own(tell: 
     story = begin(tell, "beside")
     story.gets("P1", story.story.clients[0].script[0])
     story.does("P1", "read the workflow", "read version", "insert", "send")
-    story.story.tick(9)
-    story.goes_on("P1")
+    story.story.tick(3)
+    story.story.refuse(story.asks("P1", "renew"))
+    story.story.tick(0.3)
+    story.does("P1", "read the run", "renew")
+    story.story.tick(2.8)
+    story.does("P1", "result", "commit on revision 1")
     story.story.conclude()
     run = next(iter(story.story.memory.runs.values()))
     assert [turn.cause for turn in run.tail][:2] == ["command", "expiry"]

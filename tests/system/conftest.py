@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.system.poison import Cases
+from tests.system.meanwhile import Stories, Story
 from tests.system.servers import RUNNING, Cluster
 
 
@@ -47,24 +47,24 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluste
 
 
 @pytest.fixture(scope="session")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
-    """The poisoned runs, whose minute passes while other tests run."""
-    found = Cases(tmp_path_factory.mktemp("poison"))
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stories]:
+    """What the tests marked `meanwhile` do."""
+    found = Stories(tmp_path_factory.mktemp("stories"))
     yield found
     found.end()
 
 
-def _wants_cases(item: pytest.Item) -> bool:
-    return "cases" in getattr(item, "fixturenames", ())
+def _story(item: pytest.Item) -> Story | None:
+    return getattr(getattr(item, "function", None), "story", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def in_the_background(request: pytest.FixtureRequest) -> None:
-    """Begins the long stories first; their tests come last."""
-    if any(_wants_cases(item) for item in request.session.items):
-        request.getfixturevalue("cases")
+def stories_begin_first(request: pytest.FixtureRequest) -> None:
+    """And their tests come last."""
+    for story in filter(None, map(_story, request.session.items)):
+        request.getfixturevalue("stories").begin(story)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_wants_cases)
+    items.sort(key=lambda item: _story(item) is not None)

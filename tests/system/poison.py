@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 import time
 from pathlib import Path
 from typing import Self
@@ -12,7 +11,6 @@ from typing import Self
 import httpx
 
 from tests.engine.graphs import edge, node, source
-from tests.system import graphs
 from tests.system.caller import Json, taken
 from tests.system.servers import Cluster, Server
 from tests.system.supervisor import Supervisor
@@ -77,7 +75,7 @@ class Case:
         self.begun: list[Json] = []
         self.struck: list[Json] = []
 
-    async def happen(self) -> None:
+    async def happen(self) -> Self:
         async with self.cluster as cluster:
             workflow = await cluster.servers[0].workflow(self.graph)
             async with Supervisor(cluster) as supervisor:
@@ -89,34 +87,4 @@ class Case:
             server = next(server for server in cluster.servers if server.is_alive)
             self.turn = await server.turn(run, self.run["turn_number"])
             self.again = await persistent([server], workflow, None, key="k")
-
-
-class Cases:
-    """An effect and a deadline, each a minute's story: told by a thread of its own while other tests run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.effect = Case(folder / "effect", graphs.working(kill=True))
-        self.deadline = Case(folder / "deadline", expiring_into_death(1))
-        self._loop = asyncio.new_event_loop()
-        self._work = self._loop.create_task(self._happen())
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    async def _happen(self) -> None:
-        await asyncio.gather(self.effect.happen(), self.deadline.happen())
-
-    def _run(self) -> None:
-        self._loop.run_until_complete(asyncio.wait([self._work]))
-        self._loop.close()
-
-    def told(self) -> Self:
-        """Waits for their end. Raises what went wrong."""
-        self._thread.join()
-        self._work.result()
         return self
-
-    def end(self) -> None:
-        """Breaks off what is still under way."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._work.cancel)
-            self._thread.join()

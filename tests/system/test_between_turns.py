@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from tests.system import graphs
 from tests.system.caller import acknowledged, available, refused, taken
+from tests.system.meanwhile import meanwhile
 from tests.system.servers import Cluster
 
 
@@ -72,19 +74,21 @@ async def test_acknowledged_turns_survive_kill_9_of_the_embedded_database(one: C
     assert (await server.run(run))["turn_number"] == len(stored) + 1
 
 
-async def test_an_accepted_turn_survives_kill_9_of_database_and_server_at_once(one: Cluster) -> None:
-    server = one.servers[0]
-    hold = one.hold()
-    workflow = await server.workflow(graphs.working(sleep_while=hold.name))
-    reply = await server.execute(workflow, key="k", wait_seconds=0)
-    one.kill_database()
-    await server.kill()
-    assert reply.status_code == 202
-    hold.unlink()
-    await server.start()
-    run = reply.json()["run_id"]
-    closed = await server.until_closed(run, 1)
-    assert (closed["status"], closed["outputs"]) == ("completed", {"result": "done"})
-    again = await server.execute(workflow, key="k", wait_seconds=0)
-    assert (again.status_code, again.headers["Idempotency-Replayed"], again.json()["run_id"]) == (200, "true", run)
-    assert {line["key"] for line in one.trace()} == {f"{run}:work#2.1"}
+@meanwhile
+async def test_an_accepted_turn_survives_kill_9_of_database_and_server_at_once(folder: Path) -> None:
+    async with Cluster(folder) as cluster:
+        server = cluster.servers[0]
+        hold = cluster.hold()
+        workflow = await server.workflow(graphs.working(sleep_while=hold.name))
+        reply = await server.execute(workflow, key="k", wait_seconds=0)
+        cluster.kill_database()
+        await server.kill()
+        assert reply.status_code == 202
+        hold.unlink()
+        await server.start()
+        run = reply.json()["run_id"]
+        closed = await server.until_closed(run, 1)
+        assert (closed["status"], closed["outputs"]) == ("completed", {"result": "done"})
+        again = await server.execute(workflow, key="k", wait_seconds=0)
+        assert (again.status_code, again.headers["Idempotency-Replayed"], again.json()["run_id"]) == (200, "true", run)
+        assert {line["key"] for line in cluster.trace()} == {f"{run}:work#2.1"}

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 from tests.system import graphs
 from tests.system.caller import taken
+from tests.system.meanwhile import meanwhile
 from tests.system.servers import Cluster
 
 TAKEOVER_SECONDS = 15.0
 
 
-async def test_a_frozen_owner_is_replaced_and_what_it_brings_later_is_dropped(two: Cluster) -> None:
+@meanwhile
+async def test_a_frozen_owner_is_replaced_and_what_it_brings_later_is_dropped(folder: Path) -> None:
+    async with Cluster(folder, processes=2) as cluster:
+        await _freeze(cluster)
+
+
+async def _freeze(two: Cluster) -> None:
     owner, heir = two.servers
     late, settled = two.hold(), two.hold()
     slow = await owner.workflow(graphs.working_then_asking(sleep_while=late.name, value="pid"))

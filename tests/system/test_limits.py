@@ -14,6 +14,7 @@ from app.adapters.clock import SystemClock
 from app.adapters.mongo.database import connect
 from tests.system import graphs
 from tests.system.caller import Caller, Json, refused, taken
+from tests.system.meanwhile import meanwhile
 from tests.system.servers import Cluster
 
 sharing = pytest.mark.asyncio(loop_scope="session")
@@ -137,8 +138,9 @@ async def test_a_place_taken_by_a_start_that_was_killed_before_its_run_was_store
     assert time.time() >= until
 
 
-async def test_the_place_of_a_run_whose_process_was_killed_is_kept_until_another_has_ended_it(tmp_path: Path) -> None:
-    async with Cluster(tmp_path, processes=2) as cluster:
+@meanwhile
+async def test_the_place_of_a_run_whose_process_was_killed_is_kept_until_another_has_ended_it(folder: Path) -> None:
+    async with Cluster(folder, processes=2) as cluster:
         dead, heir = cluster.servers
         hold = cluster.hold()
         workflow = await limited(dead, graphs.working(sleep_while=hold.name), 1)

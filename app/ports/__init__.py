@@ -5,6 +5,7 @@ The stored shapes follow the data model. Times are unix seconds (float, UTC) eve
 
 from app.ports.accounts import AccountStore, ApiKey, SecretStore, SlotStore, StoredSecret, Workspace
 from app.ports.errors import DuplicateError, StoreUnavailableError, UnreadableSecretError
+from app.ports.models import Endpoint, Models
 from app.ports.names import Id, Scope
 from app.ports.outside import (
     AnswerChecker,
@@ -19,6 +20,7 @@ from app.ports.outside import (
     Vault,
 )
 from app.ports.runs import AcceptedCommand, Commit, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
+from app.ports.sandbox import CodeResult, CodeRunner, TemplateRenderer
 from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
 
 __all__ = [
@@ -27,16 +29,20 @@ __all__ = [
     "AnswerChecker",
     "ApiKey",
     "Clock",
+    "CodeResult",
+    "CodeRunner",
     "Commit",
     "DuplicateError",
     "EffectContext",
     "EffectError",
+    "Endpoint",
     "HttpClient",
     "HttpRequest",
     "HttpResponse",
     "Id",
     "Ids",
     "Lease",
+    "Models",
     "Origin",
     "Performer",
     "Pinned",
@@ -49,6 +55,7 @@ __all__ = [
     "StoreUnavailableError",
     "StoredSecret",
     "StoredVersion",
+    "TemplateRenderer",
     "Turn",
     "UnreadableSecretError",
     "Vault",

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.services.shared_providers import SharedProvider, parse_shared
+
 
 def is_place(text: str) -> bool:
     """`host:port`, `[v6]:port`, or a network."""
@@ -22,7 +24,10 @@ class Settings(BaseSettings):
     """A frozen reading of the environment. An unset or empty variable gives the default; a bad one is refused."""
 
     # populate_by_name lets tests and the CLI say Settings(data_dir=...) without touching the environment.
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, populate_by_name=True, extra="ignore")
+    # A refusal is told without its input: that may be a key or a password.
+    model_config = SettingsConfigDict(
+        frozen=True, env_ignore_empty=True, populate_by_name=True, extra="ignore", hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -59,6 +64,11 @@ class Settings(BaseSettings):
         validation_alias="ANTIPHON_OUTGOING_ALLOW",
         description="Inner addresses that workflows may reach: host:port or networks, by commas; none by default.",
     )
+    providers: SecretStr | None = Field(
+        default=None,
+        validation_alias="ANTIPHON_PROVIDERS",
+        description="Providers of models for all workspaces, a JSON object by name: base_url, api_key, default_model.",
+    )
     run_retention_days: int = Field(default=30, ge=1, description="Days that an ended run is kept.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body, in bytes.")
 
@@ -71,6 +81,7 @@ class Settings(BaseSettings):
     limit_state_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of a run's encoded state.")
     limit_events_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of one turn's events.")
     limit_reply_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of one stored reply.")
+    limit_run_tokens: int = Field(default=2_000_000, ge=1, description="Tokens of models that one run may use.")
 
     @field_validator("cors_origins", "outgoing_allow", mode="before")
     @classmethod
@@ -85,6 +96,13 @@ class Settings(BaseSettings):
         keys = [key.strip() for key in value.get_secret_value().split(",")] if value else []
         if any(len(key) < 16 for key in keys):
             raise ValueError("every key needs at least 16 characters")
+        return value
+
+    @field_validator("providers")
+    @classmethod
+    def _of_models(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_shared(value.get_secret_value())
         return value
 
     @field_validator("outgoing_allow")
@@ -104,6 +122,10 @@ class Settings(BaseSettings):
     @classmethod
     def _without_last_slash(cls, value: str | None) -> str | None:
         return value.rstrip("/") if value else None
+
+    def shared_providers(self) -> dict[str, SharedProvider]:
+        """Those of the setting, by name."""
+        return parse_shared(self.providers.get_secret_value()) if self.providers else {}
 
 
 def describe_environment() -> str:

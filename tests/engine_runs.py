@@ -10,16 +10,29 @@ import pytest
 from app.adapters.addresses import AddressGuard
 from app.adapters.http_client import GuardedHttp
 from app.adapters.json_schema import SchemaChecker
+from app.adapters.sandbox.both import Sandboxes
 from app.engine.graph import Graph
-from app.engine.messages import Answer, AnyEvent, DeadlinePassed, EffectFailed, GivenAnswer, Start
+from app.engine.messages import (
+    Answer,
+    AnyCommand,
+    AnyEvent,
+    DeadlinePassed,
+    EffectFailed,
+    EffectSucceeded,
+    GivenAnswer,
+    Start,
+)
 from app.engine.nodes import CATALOGUE
 from app.engine.nodes.start import Start as StartNode
 from app.engine.state import Effect, ExecutorState, Limits, effects, next_deadline, questions
 from app.engine.step import graph_key, step
 from app.engine.validate import check
 from app.engine.values import Value, to_text
-from app.ports import EffectError, HttpRequest
+from app.ports import EffectContext, EffectError, HttpRequest
 from app.services.answers import fit
+from app.services.performing.code import CodePerformer
+from app.services.performing.render import RenderPerformer
+from tests.services.test_model_performer import echoing
 
 
 def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState, list[AnyEvent]]:
@@ -32,9 +45,9 @@ def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState,
     made = step(graphs, None, _start(accepted, now))
     events, given = list(made.events), list(answers)
     while not made.state.ended:
-        command: Answer | DeadlinePassed | EffectFailed
+        command: AnyCommand
         if effects(made.state):
-            command = _refused(effects(made.state)[0], now)
+            command = _performed(effects(made.state)[0], now)
         elif questions(made.state) and given:
             command = Answer(now=now, answers=(_answer(made.state, given.pop(0)),))
         else:
@@ -48,19 +61,53 @@ def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState,
     return made.state, events
 
 
-def _refused(effect: Effect, now: float) -> EffectFailed:
-    """What becomes of a request to an address that is refused."""
-    asked = HttpRequest(method=effect.request["method"], url=effect.request["fields"]["value"]["url"])
-    with pytest.raises(EffectError) as caught:
-        asyncio.run(GuardedHttp(AddressGuard()).send(asked))
-    assert caught.value.error_type == "blocked_address"
-    return EffectFailed(
-        now=now,
+def _performed(effect: Effect, now: float) -> EffectSucceeded | EffectFailed:
+    """By the sandboxes and the echo; a request goes to an address that is refused."""
+    context = EffectContext(
+        workspace="w",
+        run_id="r",
         effect_id=effect.id,
-        error_type=caught.value.error_type,
-        error_message=caught.value.message,
-        retryable=caught.value.retryable,
+        idempotency_key=effect.id,
+        attempt=1,
+        operation=effect.operation,
+        request=effect.request,
     )
+    try:
+        result = asyncio.run(_perform(context))
+    except EffectError as error:
+        return EffectFailed(
+            now=now,
+            effect_id=effect.id,
+            error_type=error.error_type,
+            error_message=error.message,
+            retryable=error.retryable,
+        )
+    return EffectSucceeded(now=now, effect_id=effect.id, result=result)
+
+
+async def _perform(context: EffectContext) -> Value:
+    sandboxes = Sandboxes()
+    try:
+        match context.operation:
+            case "http":
+                return await _refused(context.request)
+            case "code":
+                return await CodePerformer(sandboxes.code).perform(context)
+            case "render":
+                return await RenderPerformer(sandboxes.templates).perform(context)
+            case "model":
+                return await echoing().perform(context)
+    finally:
+        await sandboxes.close()
+    raise AssertionError(f"no example does {context.operation}")
+
+
+async def _refused(request: Any) -> Value:
+    asked = HttpRequest(method=request["method"], url=request["fields"]["value"]["url"])
+    with pytest.raises(EffectError) as caught:
+        await GuardedHttp(AddressGuard()).send(asked)
+    assert caught.value.error_type == "blocked_address"
+    raise caught.value
 
 
 def outputs(
@@ -71,7 +118,10 @@ def outputs(
     arrows = [{"source": source, "source_handle": handle, "target": target} for source, handle, target in edges]
     checked = check({"nodes": [{"id": "start", "type": "start"}, *nodes], "edges": arrows}, CATALOGUE)
     assert checked.graph is not None, checked.faults
-    state = step({graph_key("w", 0): checked.graph}, None, _start(given, 0.0, given)).state
+    graphs = {graph_key("w", 0): checked.graph}
+    state = step(graphs, None, _start(given, 0.0, given)).state
+    while effects(state):
+        state = step(graphs, state, _performed(effects(state)[0], 0.0)).state
     assert state.ended == "completed", state.error
     return state.outputs
 

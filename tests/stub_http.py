@@ -86,7 +86,7 @@ class Stub:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            asked = await _read(reader)
+            asked = await read_asked(reader)
             self.asked.append(asked)
             reply = self.answer(asked) if self.answer else self.replies[min(len(self.asked), len(self.replies)) - 1]
             await _write(writer, reply, asked.method == "HEAD")
@@ -99,7 +99,7 @@ class Stub:
             writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked:
+async def read_asked(reader: asyncio.StreamReader) -> Asked:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
     headers = tuple((line.partition(":")[0].lower(), line.partition(":")[2].strip()) for line in head[1:] if line)

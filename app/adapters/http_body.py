@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 import httpx
@@ -14,20 +16,27 @@ CODINGS: Final = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "d
 
 
 async def read(response: httpx.Response, max_bytes: int, cut: int | None = None) -> bytes:
-    """At most `max_bytes` after decompression; with `cut` the first so many, the rest is not waited for. Raises EffectError
-    too_large as soon as it is, httpx.DecodingError."""
+    """The whole body, or with `cut` its first so many bytes. Raises as `pieces`."""
+    async with aclosing(pieces(response, max_bytes, cut)) as found:
+        return b"".join([piece async for piece in found])
+
+
+async def pieces(response: httpx.Response, max_bytes: int, cut: int | None = None) -> AsyncGenerator[bytes]:
+    """As they come, at most `max_bytes` after decompression; with `cut` the first so many, the rest is not waited for.
+    Raises EffectError too_large as soon as it is, httpx.DecodingError."""
     unpacking = _unpacking(response)
-    body, size = bytearray(), 0
+    size = packed_size = 0
     async for part in response.aiter_raw():
-        size += len(part)
-        most = max_bytes + 1 if cut is None else cut
-        body += unpacking.feed(part, most - len(body))
-        if cut is not None and len(body) >= cut:
-            return bytes(body)
-        if len(body) > max_bytes or size > max_bytes + PACKED_OVERHEAD:
+        packed_size += len(part)
+        piece = unpacking.feed(part, (max_bytes + 1 if cut is None else cut) - size)
+        size += len(piece)
+        if cut is not None and size >= cut:
+            yield piece
+            return
+        if size > max_bytes or packed_size > max_bytes + PACKED_OVERHEAD:
             raise EffectError("too_large", f"the reply is larger than {max_bytes} bytes")
+        yield piece
     unpacking.end()
-    return bytes(body)
 
 
 def _unpacking(response: httpx.Response) -> _Plain:

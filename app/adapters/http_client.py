@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import httpx
@@ -35,20 +35,13 @@ class GuardedHttp:
         self._tls: ssl.SSLContext | None = None
 
     async def send(self, request: HttpRequest, allowed: Sequence[str] = ()) -> HttpResponse:
-        try:
+        with told():
             return await self._follow(request, allowed)
-        except (httpx.DecodingError, httpx.RemoteProtocolError) as error:
-            raise EffectError("http_connection", "the reply cannot be read", retryable=True) from error
-        except httpx.LocalProtocolError as error:
-            raise EffectError("invalid_value", "the request cannot be sent as it is") from error
-        except httpx.HTTPError as error:
-            name = type(error).__name__
-            raise EffectError("http_connection", f"the request failed: {name}", retryable=True) from error
 
     async def _follow(self, wanted: HttpRequest, allowed: Sequence[str]) -> HttpResponse:
         request = http_request.first(wanted)
         for _ in range(MOST_REDIRECTS + 1):
-            async with self._exchange(request, allowed) as response:
+            async with self.exchange(request, allowed) as response:
                 location = response.headers.get("location")
                 if not wanted.follow_redirects or response.status_code not in REDIRECTS or location is None:
                     return await _received(wanted, request, response)
@@ -56,8 +49,9 @@ class GuardedHttp:
         raise EffectError("http_connection", f"there were more than {MOST_REDIRECTS} redirects")
 
     @asynccontextmanager
-    async def _exchange(self, request: httpx.Request, allowed: Sequence[str]) -> AsyncIterator[httpx.Response]:
-        """Over a connection of its own: one kept open could be handed to another host that resolves to the same address."""
+    async def exchange(self, request: httpx.Request, allowed: Sequence[str]) -> AsyncIterator[httpx.Response]:
+        """One request as it is, its reply's body unread. Over a connection of its own, closed at the end: one kept open could
+        be handed to another host that resolves to the same address. Raises EffectError, httpx.HTTPError (see `told`)."""
         host = request.url.raw_host.decode()
         addresses = await self._guard.pin(host, http_request.port_of(request.url), allowed)
         tls = self._trusting() if request.url.scheme == "https" else _nobody
@@ -73,6 +67,20 @@ class GuardedHttp:
         if self._tls is None:
             self._tls = httpx.create_ssl_context(trust_env=False)
         return self._tls
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Says what the library's errors mean. Raises EffectError: http_connection, invalid_value."""
+    try:
+        yield
+    except (httpx.DecodingError, httpx.RemoteProtocolError) as error:
+        raise EffectError("http_connection", "the reply cannot be read", retryable=True) from error
+    except httpx.LocalProtocolError as error:
+        raise EffectError("invalid_value", "the request cannot be sent as it is") from error
+    except httpx.HTTPError as error:
+        name = type(error).__name__
+        raise EffectError("http_connection", f"the request failed: {name}", retryable=True) from error
 
 
 async def _from_any(

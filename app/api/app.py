@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from app.api import errors, health, reference
 from app.api.idempotency import HEADER
-from app.api.interactive import execute, runs, secrets, stream, workflows, workspace
+from app.api.interactive import execute, providers, runs, secrets, stream, workflows, workspace
 from app.api.logs import configure_logs
 from app.api.observe import Observed, metrics_of
 from app.api.services import ApiRequest, Services
@@ -21,10 +21,10 @@ EXPOSED: Final = ("X-Run-Id", "X-Turn-Number", "Idempotency-Replayed", "Retry-Af
 _sent: Final = ("Authorization", "Content-Type", HEADER, "If-Match", "Last-Event-ID")
 
 
-def create_app(services: Services, settings: Settings) -> Litestar:
-    """The app. It opens nothing and closes nothing: that is for who made the services."""
+def create_app(services: Services, settings: Settings, registry: CollectorRegistry | None = None) -> Litestar:
+    """The app. It opens nothing and closes nothing: that is for who made the services. `registry`: what `/metrics` shows."""
     configure_logs(settings.log_level)
-    registry = CollectorRegistry()
+    registry = registry or CollectorRegistry()
     handlers = [
         execute.execute,
         *workflows.HANDLERS,
@@ -32,6 +32,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         *stream.HANDLERS,
         *workspace.HANDLERS,
         *secrets.HANDLERS,
+        *providers.HANDLERS,
         *health.HANDLERS,
         *reference.HANDLERS,
         metrics_of(registry),

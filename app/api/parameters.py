@@ -44,7 +44,9 @@ PATH: Final[dict[str, Json]] = {
     "run_id": _parameter(
         "run_id", "path", _text(f"^([0-9a-f]{{24}}|{_number}|{_uuid})$"), RUN_ID, "A run: its id, number or UUID."
     ),
-    "name": _parameter("name", "path", _text("^[A-Za-z_][A-Za-z0-9_-]{0,63}$"), "crm_token", "The name of a secret."),
+    "name": _parameter(
+        "name", "path", _text("^[A-Za-z_][A-Za-z0-9_-]{0,63}$"), "crm_token", "The name of a secret or a provider."
+    ),
     "number": _parameter("number", "path", _integer(0), 1, "The number of a version (from 0) or turn (from 1)."),
 }
 _page: Final = [

@@ -8,6 +8,7 @@ from litestar import Request
 
 from app.services.forks import Forks
 from app.services.keys import Keys
+from app.services.providers import Providers
 from app.services.runs import Runs
 from app.services.secrets import Secrets
 from app.services.turns import Turns
@@ -26,6 +27,7 @@ class Services:
     workflows: Workflows
     keys: Keys
     secrets: Secrets
+    providers: Providers
     ready: Callable[[], Awaitable[bool]]
 
 

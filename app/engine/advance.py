@@ -9,11 +9,14 @@ from __future__ import annotations
 from heapq import heappop
 
 from app.engine import messages as said
+from app.engine import rich
 from app.engine.context import NodeContext
-from app.engine.kind import Fail, Leave, NodeError, Outcome
+from app.engine.kind import Await, Fail, Leave, NodeError, Outcome, Succeeded
 from app.engine.outcomes import settle
 from app.engine.state import Entering, Failed, Received
 from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+RENDER_SECONDS = 30.0  # of one attempt, waiting for a free renderer included
 
 
 def advance(walk: Walk) -> None:
@@ -34,6 +37,8 @@ def _execute(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> None:
     settle(walk, frame, visit, _outcome(walk, frame, visit))
     if walk.event_bytes > walk.limits.events_bytes and not walk.ended:
         walk.fail("limit", "limit", f"a turn may make {walk.limits.events_bytes} bytes of events")
+    if not walk.ended and walk.tokens() > walk.limits.run_tokens:
+        walk.fail("limit", "token_limit", f"a run may use {walk.limits.run_tokens} tokens")
 
 
 def _count(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> bool:
@@ -55,9 +60,20 @@ def _outcome(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
     wait = visit.wait
     if visit.node.disabled:
         return Leave()
-    context = NodeContext(walk, frame, visit)
     try:
+        if visit.node.rich and visit.rendered is None:
+            return _render(walk, frame, visit)
+        context = NodeContext(walk, frame, visit)
         if isinstance(wait, Failed):
+            if wait.call is not None:
+                walk.emit_of(
+                    frame,
+                    visit,
+                    said.ModelFailed,
+                    call_seq=wait.call.seq,
+                    error_type=wait.error_type,
+                    error_message=wait.error_message,
+                )
             failure = Fail(wait.error_type, wait.error_message, details=wait.details)
             return visit.node.kind.failed(context, failure)
         if isinstance(wait, Received):
@@ -65,6 +81,21 @@ def _outcome(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
         return visit.node.kind.enter(context)
     except NodeError as error:
         return Fail(error.error_type, error.error_message)
+
+
+def _render(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
+    """The node's rich texts are rendered outside, all at once, before it is entered."""
+    match visit.wait:
+        case Entering():
+            request = rich.request_of(visit.node.rich, NodeContext(walk, frame, visit), walk.limits.text_bytes)
+            return Await("render", request, once=False, timeout_seconds=RENDER_SECONDS)
+        case Failed(error_type=error_type, error_message=message, details=details):
+            return Fail(error_type, message, details=details)
+        case Received(reply=Succeeded(result=list() as texts)) if len(texts) == len(visit.node.rich):
+            visit.rendered = dict(zip(visit.node.rich, texts, strict=True))
+            return visit.node.kind.enter(NodeContext(walk, frame, visit))
+        case _:
+            return Fail("invalid_output", "the renderer of templates gave no list of as many texts")
 
 
 def _fire_join(walk: Walk) -> bool:

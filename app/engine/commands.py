@@ -79,6 +79,7 @@ def _answer(walk: Walk, answers: tuple[GivenAnswer, ...], variables: dict[str, V
     for frame, visit in _visits(walk):
         if isinstance(visit.wait, Asking) and (answer := given.get(visit.wait.question.pause_id)):
             walk.emit_of(frame, visit, said.UserSpoke, text=answer.text, value=answer.value, pause_id=answer.pause_id)
+            frame.remember("user", answer.text)
             walk.wake(frame, visit, Received(Answered(answer.value, answer.text)))
 
 
@@ -115,19 +116,20 @@ def _in_flight(walk: Walk, effect_id: str) -> tuple[OpenFrame, OpenVisit, Workin
 
 
 def _effect_succeeded(walk: Walk, command: EffectSucceeded) -> None:
-    frame, visit, _ = _in_flight(walk, command.effect_id)
-    walk.wake(frame, visit, Received(Succeeded(command.result)))
+    frame, visit, working = _in_flight(walk, command.effect_id)
+    walk.wake(frame, visit, Received(Succeeded(command.result, working.effect.call())))
 
 
 def _effect_failed(walk: Walk, command: EffectFailed) -> None:
     frame, visit, working = _in_flight(walk, command.effect_id)
     after = max(0.0, command.retry_after_seconds or 0.0)
-    failure = Failed(command.error_type, _shortened(command.error_message), command.details)
+    call = working.effect.call()
+    failure = Failed(command.error_type, _shortened(command.error_message), command.details, call)
     if not command.retryable or not has_attempt_left(visit, working.effect):
         walk.wake(frame, visit, failure)
     elif after > MOST_PATIENCE_SECONDS:
         walk.wake(
-            frame, visit, Failed("rate_limited", f"may be tried again in {after:g} seconds only", command.details)
+            frame, visit, Failed("rate_limited", f"may be tried again in {after:g} seconds only", command.details, call)
         )
     else:
         retry(walk, frame, visit, command.error_type, working.effect, after)

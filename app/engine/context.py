@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from app.engine import expression, template
 from app.engine import messages as said
-from app.engine.kind import NodeError
+from app.engine.kind import NodeError, Succeeded
 from app.engine.path import reserved_words
 from app.engine.seal import Sealed
 from app.engine.sealing import seal
+from app.engine.state import Received
+from app.engine.talk import Message, ModelAnswer
 from app.engine.times import to_iso
 from app.engine.values import UnstorableValueError, Value, measure, size_of, to_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
@@ -26,7 +28,7 @@ class NodeContext:
         self._walk = walk
         self._frame = frame
         self._visit = visit
-        self._rendering = template.Rendering(self, walk.limits.text_bytes)
+        self._rendering = template.Rendering(self, walk.limits.text_bytes, visit.rendered)
 
     # ---- scope.Scope
 
@@ -93,9 +95,48 @@ class NodeContext:
     def say(self, text: str) -> None:
         self._walk.event_bytes += len(text)
         self._walk.emit_of(self._frame, self._visit, said.Said, text=text)
+        self._frame.remember("assistant", text)
 
     def sealed(self, source: Value) -> Sealed:
         return seal(source, self, self._rendering)
+
+    @property
+    def memo(self) -> Value:
+        return self._visit.memo
+
+    @memo.setter
+    def memo(self, value: Value) -> None:
+        self._visit.memo = value
+
+    def transcript(self, window: int) -> list[Message]:
+        return list(self._frame.transcript[-window:]) if window else []
+
+    def replied(self, answer: ModelAnswer, *, say: bool = False) -> None:
+        wait = self._visit.wait
+        call = wait.reply.call if isinstance(wait, Received) and isinstance(wait.reply, Succeeded) else None
+        assert call is not None, "only a model's answer is told as one"
+        seconds = max(0.0, self.now - call.since)
+        self._walk.spend(f"{answer.provider}/{answer.model}", answer.usage, seconds)
+        self._walk.event_bytes += len(answer.text)
+        if say:
+            self._frame.remember("assistant", answer.text)
+        self._walk.emit_of(
+            self._frame,
+            self._visit,
+            said.ModelReplied,
+            call_seq=call.seq,
+            telling=call.telling,
+            text=answer.text,
+            say=say,
+            streamed=answer.streamed,
+            tool_calls=len(answer.tool_calls),
+            misfits=answer.misfits,
+            finish_reason=answer.finish_reason,
+            usage=answer.usage,
+            provider=answer.provider,
+            model=answer.model,
+            seconds=seconds,
+        )
 
     def requested(
         self, sent: Value, *, status_code: Value = None, body: Value = None, error: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -34,13 +34,15 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(NodeConfig, frozen=True, kw_only=True):
-    """`index` is its place in the source. `kind` is the configured kind, `type` its name."""
+    """`index` is its place in the source. `kind` is the configured kind, `type` its name; `rich`: its texts that are
+    rendered outside, each once."""
 
     id: str
     type: str
     name: str
     kind: NodeKind
     index: int
+    rich: tuple[str, ...] = ()
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +54,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
-    """`hash` is of what is executed: positions and unknown presentation keys do not change it. Made by `build`."""
+    """`hash` is of what is executed: positions and unknown presentation keys do not change it; `remembers`: a node may read
+    the transcript. Made by `build`."""
 
     nodes: dict[str, Node]
     edges: tuple[Edge, ...]
@@ -61,11 +64,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     by_outlet: dict[tuple[str, str], tuple[Edge, ...]]
     by_target: dict[str, tuple[Edge, ...]]
     ancestors_of_joins: dict[str, frozenset[str]]
-
-    def schemas(self) -> Iterator[tuple[str, Value]]:
-        """Every JSON Schema in it with its place in the source (`nodes[3].config.schema`)."""
-        for node in self.nodes.values():
-            yield from node.kind.schemas(f"nodes[{node.index}].config")
+    remembers: bool = False
 
     def leaving(self, node_id: str, handle: str = "out") -> tuple[Edge, ...]:
         """In the order of the source."""
@@ -97,6 +96,7 @@ def build(nodes: Iterable[Node], edges: Iterable[Edge], configs: Mapping[str, Va
         hash=_hash(by_id.values(), edges, configs),
         by_outlet=by_outlet,
         by_target=by_target,
+        remembers=any(node.kind.remembers() for node in by_id.values()),
         ancestors_of_joins={node.id: _ancestors(node.id, by_target) for node in by_id.values() if node.join == "all"},
     )
 

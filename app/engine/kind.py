@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from app.engine.seal import Sealed
+from app.engine.talk import Message, ModelAnswer
 from app.engine.values import Value
 
 
@@ -20,6 +21,15 @@ class Fault(msgspec.Struct, frozen=True):
 
     path: str
     message: str
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Something in a graph that only those outside the engine can check, with its place: a JSON Schema, Python code, a rich
+    template, or the model that a node wants (`[provider, model]`, None: the default)."""
+
+    path: str
+    about: Literal["schema", "code", "template", "model"]
+    value: Any
 
 
 class Leave(msgspec.Struct, frozen=True):
@@ -37,12 +47,14 @@ class EndBranch(msgspec.Struct, frozen=True):
 
 class Await(msgspec.Struct, frozen=True):
     """Outside work: `operation` names the performer, `request` is what it gets. `once` effects never repeat after
-    their result is committed; others may run again. `timeout_seconds` bounds one attempt."""
+    their result is committed; others may run again. `timeout_seconds` bounds one attempt, unless the node's config has a
+    bound and its kind no such field of its own; `streamed`: of a model, its text is told as it comes."""
 
     operation: str
     request: Value
     once: bool = True
     timeout_seconds: float = 30.0
+    streamed: bool = False
 
 
 class Sleep(msgspec.Struct, frozen=True):
@@ -81,10 +93,19 @@ class Choice(msgspec.Struct, frozen=True):
 Outcome = Leave | EndBranch | Await | Sleep | Ask | Fail
 
 
-class Succeeded(msgspec.Struct, frozen=True, tag=True):
-    """What an effect brought."""
+class Call(msgspec.Struct, frozen=True):
+    """The model call that something came of: number and time of its first event, and which telling of its text it was."""
+
+    seq: int
+    since: float
+    telling: int
+
+
+class Succeeded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """What an effect brought. `call`: where it was one of a model."""
 
     result: Value
+    call: Call | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, tag=True):
@@ -138,6 +159,14 @@ class Context(Protocol):
     def sealed(self, template: Value) -> Sealed:
         """As `value`, with places for the secrets that it refers to. Raises NodeError."""
 
+    memo: Value  # what the kind keeps between its outcomes of one execution, None at first
+
+    def transcript(self, window: int) -> list[Message]:
+        """The last messages between the user and the run, oldest first."""
+
+    def replied(self, answer: ModelAnswer, *, say: bool = False) -> None:
+        """Makes an event of a model's answer and counts its tokens. `say`: the user is told its text."""
+
     def requested(
         self, sent: Value, *, status_code: Value = None, body: Value = None, error: str | None = None
     ) -> None:
@@ -156,12 +185,13 @@ class NodeError(Exception):
 class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every kind. A field's type is its shape; the class variables say how it is validated.
 
-    `plain_texts`: fields that are text but no templates (the kind's own `faults` checks what they are); `may_retry`: its
-    config may have `retry`; `waits`: a cycle through it is no tight loop.
+    `plain_texts`: fields that are text but no templates (the kind's own `faults` checks what they are); `rich_texts`: those
+    that are always rendered outside; `may_retry`: its config may have `retry`; `waits`: a cycle through it is no tight loop.
     """
 
     kind: ClassVar[str]
     plain_texts: ClassVar[frozenset[str]] = frozenset()
+    rich_texts: ClassVar[frozenset[str]] = frozenset()
     may_retry: ClassVar[bool] = False
     reads_secrets: ClassVar[bool] = False  # in its texts, which it renders by `sealed` for the performer of an effect
     waits: ClassVar[bool] = False
@@ -174,13 +204,17 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What the types cannot say. `path` is the place of the config."""
         return ()
 
-    def schemas(self, path: str) -> Iterable[tuple[str, Value]]:
-        """Every JSON Schema in the config with its place, for those to check who can. `path` is the place of the config."""
+    def claims(self, path: str) -> Iterable[Claim]:
+        """What others have to check. `path` is the place of the config. Rich templates are found without it."""
         return ()
 
     def slows_a_cycle(self) -> bool:
         """As configured, does it wait for something?"""
         return self.waits
+
+    def remembers(self) -> bool:
+        """As configured, may it read the transcript of its frame? It is kept only then."""
+        return False
 
     def enter(self, ctx: Context) -> Outcome:
         """What it does with a token."""

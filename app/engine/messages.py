@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.engine.kind import Choice
+from app.engine.talk import Spent, Usage
 from app.engine.values import Value
 
 
@@ -177,6 +178,38 @@ class HttpRequested(NodeEvent, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class ModelCalled(NodeEvent, frozen=True, kw_only=True):
+    """A model was asked. Pieces of its text are told under the number of this event, when `streamed`."""
+
+    streamed: bool = False
+
+
+class ModelReplied(NodeEvent, frozen=True, kw_only=True):
+    """A model answered. `call_seq`: number of the call's first event; `telling`: which telling of its text this is; `say`:
+    the user is told the text; `misfits`: why it does not fit its schema; `seconds`: since the call."""
+
+    call_seq: int
+    telling: int
+    text: str
+    say: bool = False
+    streamed: bool = False
+    tool_calls: int = 0
+    misfits: tuple[str, ...] = ()
+    finish_reason: str = ""
+    usage: Usage = Usage()
+    provider: str = ""
+    model: str = ""
+    seconds: float = 0.0
+
+
+class ModelFailed(NodeEvent, frozen=True, kw_only=True):
+    """A model call brought nothing, after its retries."""
+
+    call_seq: int
+    error_type: str
+    error_message: str
+
+
 class StateShown(NodeEvent, frozen=True, kw_only=True):
     """The runtime variables as they were."""
 
@@ -234,11 +267,13 @@ class FrameEnded(Event, frozen=True, kw_only=True):
 
 
 class TurnEnded(Event, frozen=True, kw_only=True):
-    """Bookkeeping of one turn. `started_at` in unix seconds."""
+    """Bookkeeping of one turn. `started_at` in unix seconds; `latencies`: seconds of its model calls."""
 
     turn: int
     executions: int
     started_at: float
+    latencies: tuple[float, ...] = ()
+    tool_calls: int = 0
 
 
 class ReadyForInput(Event, frozen=True, kw_only=True):
@@ -250,10 +285,11 @@ class RunPaused(Event, frozen=True, kw_only=True):
 
 
 class RunFailed(Event, frozen=True, kw_only=True):
-    """The run is over: it failed."""
+    """The run is over: it failed. `spent`: by `provider/model`."""
 
     error_type: str
     error_message: str
+    spent: dict[str, Spent] = {}
 
 
 class RunEnded(Event, frozen=True, kw_only=True):
@@ -261,6 +297,7 @@ class RunEnded(Event, frozen=True, kw_only=True):
 
     status: str
     outputs: dict[str, Value] = {}
+    spent: dict[str, Spent] = {}
 
 
 AnyEvent = (
@@ -273,6 +310,9 @@ AnyEvent = (
     | NodeRetried
     | Said
     | HttpRequested
+    | ModelCalled
+    | ModelReplied
+    | ModelFailed
     | StateShown
     | EdgeTaken
     | QuestionOpened

@@ -8,10 +8,19 @@ import msgspec
 
 from app.engine import messages as said
 from app.engine.context import NodeContext
+from app.engine.graph import Retry
 from app.engine.kind import Ask, Await, EndBranch, Fail, Leave, NodeError, Outcome, Sleep, Woke
 from app.engine.state import Asking, BackingOff, Effect, Entering, Question, Received, Sleeping, Working
+from app.engine.talk import MODEL
 from app.engine.values import UnstorableValueError, Value, measure
 from app.engine.walk import OpenFrame, OpenVisit, Walk
+
+SANDBOXES = frozenset({"code", "render"})
+DEFAULT_RETRIES = {  # by operation (graph.md, Retry); whatever else is tried once
+    MODEL: Retry(max_attempts=3, delay_seconds=1, backoff=2),
+    "code": Retry(max_attempts=2),
+    "render": Retry(max_attempts=2),
+}
 
 
 def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> None:
@@ -23,7 +32,7 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
             _end_branch(walk, frame, visit, outputs)
         case Await():
             visit.effects += 1
-            visit.wait = Working(_effect(frame, visit, outcome))
+            visit.wait = Working(_effect(walk, frame, visit, outcome))
         case Sleep(until=until) if until <= walk.now:
             walk.wake(frame, visit, Received(Woke()))
         case Sleep(until=until):
@@ -68,14 +77,20 @@ def _count_bytes(walk: Walk, output: Value) -> Fail | None:
     return None
 
 
-def _effect(frame: OpenFrame, visit: OpenVisit, wanted: Await) -> Effect:
-    bound = visit.node.timeout_seconds
+def _effect(walk: Walk, frame: OpenFrame, visit: OpenVisit, wanted: Await) -> Effect:
+    seq = None
+    if wanted.operation == MODEL:
+        seq = walk.next_seq
+        walk.emit_of(frame, visit, said.ModelCalled, streamed=wanted.streamed)
+    bound = None if wanted.operation == "render" else visit.node.timeout_seconds
     return Effect(
         id=f"{frame.path}{visit.node.id}#{visit.number}.{visit.effects}",
         operation=wanted.operation,
         request=wanted.request,
         once=wanted.once,
         timeout_seconds=wanted.timeout_seconds if bound is None else bound,
+        seq=seq,
+        since=0.0 if seq is None else walk.now,
     )
 
 
@@ -92,6 +107,7 @@ def _ask(walk: Walk, frame: OpenFrame, visit: OpenVisit, ask: Ask) -> None:
     walk.event_bytes += len(ask.prompt) + sum(len(choice.id) + len(choice.title) for choice in ask.choices)
     visit.wait = Asking(question, walk.now)
     walk.emit_of(frame, visit, said.QuestionOpened, **msgspec.structs.asdict(question))
+    frame.remember("assistant", question.prompt)
 
 
 # ---- failures
@@ -153,11 +169,11 @@ def retry(
     effect: Effect | None = None,
     least_delay: float = 0.0,
 ) -> bool:
-    """Sets the next attempt up if the node's `retry` has one left: of `effect`, or of the node itself when None, not
-    before `least_delay` seconds. While the run is about to be held no attempt starts."""
-    policy = visit.node.retry
-    if policy is None or not has_attempt_left(visit, effect):
+    """Sets the next attempt up if there is one left: of `effect`, or of the node itself when None, not before
+    `least_delay` seconds. While the run is about to be held no attempt starts."""
+    if not has_attempt_left(visit, effect):
         return False
+    policy = _policy(visit, effect)
     failed = _failed(visit, effect)
     delay = max(policy.delay_seconds * policy.backoff ** (failed - 1), least_delay)
     walk.emit_of(frame, visit, said.NodeRetried, attempt=failed, error_type=error_type, delay_seconds=delay)
@@ -165,7 +181,8 @@ def retry(
     if effect is None:
         visit.failures += 1
     else:
-        again = msgspec.structs.replace(effect, attempt=effect.attempt + 1)
+        telling = effect.telling + (effect.seq is not None)
+        again = msgspec.structs.replace(effect, attempt=effect.attempt + 1, telling=telling)
     if delay or walk.pausing:
         visit.wait = BackingOff(walk.now + delay, again)
     else:
@@ -174,8 +191,18 @@ def retry(
 
 
 def has_attempt_left(visit: OpenVisit, effect: Effect | None) -> bool:
-    """Whether the node's `retry` allows one more, of `effect` or of the node itself when None."""
-    return visit.node.retry is not None and _failed(visit, effect) < visit.node.retry.max_attempts
+    """Whether one more is allowed, of `effect` or of the node itself when None."""
+    return _failed(visit, effect) < _policy(visit, effect).max_attempts
+
+
+def _policy(visit: OpenVisit, effect: Effect | None) -> Retry:
+    """The node's `retry`, else what its operation has by default. A sandbox fails retryably only when it crashed: it is
+    tried once more in any case."""
+    default = DEFAULT_RETRIES.get(effect.operation, Retry()) if effect is not None else Retry()
+    policy = visit.node.retry or default
+    if effect is not None and effect.operation in SANDBOXES and policy.max_attempts < default.max_attempts:
+        return default
+    return policy
 
 
 def _failed(visit: OpenVisit, effect: Effect | None) -> int:

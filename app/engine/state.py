@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
-from app.engine.kind import Choice, Reply
+from app.engine.kind import Call, Choice, Reply
+from app.engine.talk import MODEL, Message, Spent, Usage
 from app.engine.values import Value, ext_hook, pack, unpack
 
 FORMAT: Final = 1
@@ -23,7 +25,7 @@ Ending = Literal["completed", "failed", "cancelled", "aborted_looping_risk"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of a turn (graph.md, Limits). Sizes in bytes, times in seconds."""
+    """The bounds of a turn, and of a run where they say so (graph.md, Limits). Sizes in bytes, times in seconds."""
 
     turn_executions: int = 500
     turn_seconds: float = 300.0
@@ -34,10 +36,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes: int = 4 * 1024 * 1024
     events_bytes: int = 4 * 1024 * 1024
     reply_bytes: int = 4 * 1024 * 1024
+    run_tokens: int = 2_000_000
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Outside work in flight. `id` is `path#visit.k`; it stays the same over attempts, which count from 1."""
+    """Outside work in flight. `id` is `path#visit.k`; it stays the same over attempts, which count from 1. Of a model call:
+    `seq` and `since` are number and time of the event that began it, `telling` counts those who began to tell its text:
+    every attempt, and every process that took the run over."""
 
     id: str
     operation: str
@@ -45,6 +50,13 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     once: bool
     timeout_seconds: float
     attempt: int = 1
+    seq: int | None = None
+    since: float = 0.0
+    telling: int = 1
+
+    def call(self) -> Call | None:
+        """Of a model: what is told of it with its result."""
+        return None if self.seq is None else Call(self.seq, self.since, self.telling)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,12 +80,13 @@ class Received(msgspec.Struct, frozen=True, tag=True):
     reply: Reply
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """Its effect failed for good, the failure has not been handled."""
+class Failed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """Its effect failed for good, the failure has not been handled. `call`: where it was one of a model."""
 
     error_type: str
     error_message: str
     details: dict[str, Value] = {}
+    call: Call | None = None
 
 
 class Working(msgspec.Struct, frozen=True, tag=True):
@@ -108,19 +121,22 @@ Wait = Entering | Received | Failed | Working | Sleeping | BackingOff | Asking
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One execution of a node. `number` counts over the run; `failures`: of the node itself, attempts that failed;
-    `effects`: made so far."""
+    `effects`: made so far; `rendered`: its rich texts, None until they are; `memo`: what its kind keeps."""
 
     node_id: str
     number: int
     wait: Wait = Entering()
     failures: int = 0
     effects: int = 0
+    rendered: dict[str, Value] | None = None
+    memo: Value = None
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A graph under execution. `path`: what its nodes' paths begin with; `graph`: its key among the run's graphs;
     `arrivals`: tokens that wait at joins; `results`: merged outputs of the ends reached; `parent`: number of the visit
-    that holds it (None: the run's own, which is the first)."""
+    that holds it (None: the run's own, which is the first); `transcript`: what was said between the user and the run, kept
+    only where a node may ask for it."""
 
     path: str = ""
     graph: str
@@ -132,6 +148,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     results: dict[str, Value] = {}
     last_node_id: str | None = None
     parent: int | None = None
+    transcript: tuple[Message, ...] = ()
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +165,8 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Everything needed to go on. `turn`: the last one opened; `held_at`: paused by command since; `pausing`: will be
     held once the once-effects in flight have settled; `since_input`: executions by path since the last input from outside;
     `expired`: the last pauses that nobody answered in time; `worked_seconds`: of effects in this turn, `working_since` the
-    time from which the present ones count."""
+    time from which the present ones count; `spent`: by `provider/model`; `latencies`: seconds of this turn's model calls;
+    `tool_calls`: of this turn."""
 
     format: int  # has no default: it is always written
     origin: Origin
@@ -163,6 +181,9 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     since_input: dict[str, int] = {}
     worked_seconds: float = 0.0
     working_since: float | None = None
+    spent: dict[str, Spent] = {}
+    latencies: tuple[float, ...] = ()
+    tool_calls: int = 0
     message: str | None = None
     pausing: bool = False
     held_at: float | None = None
@@ -218,6 +239,30 @@ def effects(state: ExecutorState) -> list[Effect]:
     if state.held_at is not None or state.ended:
         return []
     return [visit.wait.effect for visit in visits(state) if isinstance(visit.wait, Working)]
+
+
+def usage_of(state: ExecutorState) -> Usage:
+    """The tokens of the whole run."""
+    total = Usage()
+    for spent in state.spent.values():
+        total = total.plus(spent.usage)
+    return total
+
+
+def retold(state: ExecutorState) -> ExecutorState:
+    """As another process takes it over: what a model says from now on is another telling."""
+    if not any(effect.operation == MODEL for effect in effects(state)):
+        return state
+    frames = tuple([replace(frame, visits=tuple([_retold(visit) for visit in frame.visits])) for frame in state.frames])
+    return replace(state, frames=frames)
+
+
+def _retold(visit: Visit) -> Visit:
+    match visit.wait:
+        case Working(effect=effect) if effect.operation == MODEL:
+            return replace(visit, wait=Working(replace(effect, telling=effect.telling + 1)))
+        case _:
+            return visit
 
 
 def questions(state: ExecutorState) -> list[tuple[Frame, Visit, Question]]:

@@ -83,7 +83,7 @@ def step(
             return Step(state, (), ())
         _refuse(graphs, state, command)
         if at_rest(state):
-            state = replace(state, turn=state.turn + 1, turn_started_at=command.now, executions=0, worked_seconds=0.0)
+            state = _next_turn(state, command.now)
         walk = Walk({} if isinstance(command, (Stop, Abort)) else graphs, state, command.now, limits)
         apply(walk, _storable(command))
     advance(walk)
@@ -109,6 +109,12 @@ def graph_key(workflow_id: str, version: int) -> str:
 
 
 # ---- a turn opens
+
+
+def _next_turn(state: ExecutorState, now: float) -> ExecutorState:
+    return replace(
+        state, turn=state.turn + 1, turn_started_at=now, executions=0, worked_seconds=0.0, latencies=(), tool_calls=0
+    )
 
 
 def _begun(graphs: Mapping[str, Graph], command: Start, limits: Limits) -> tuple[Walk, ExecutorState]:
@@ -139,8 +145,10 @@ def _begun(graphs: Mapping[str, Graph], command: Start, limits: Limits) -> tuple
     walk.emit(said.FrameStarted, path="")
     if command.welcome is not None:
         walk.emit(said.Welcomed, text=command.welcome)
+        walk.frames[0].remember("assistant", command.welcome)
     if command.message is not None:
         walk.emit(said.UserSpoke, text=command.message)
+        walk.frames[0].remember("user", command.message)
     return walk, state
 
 
@@ -254,10 +262,17 @@ def _end_turn(walk: Walk, state: ExecutorState) -> None:
     over = said.FrameEnded if state.ended else said.FramePaused
     for frame in reversed(walk.frames):  # the inner ones first
         walk.emit(over, path=frame.path, last_node_id=frame.last_node_id)
-    walk.emit(said.TurnEnded, turn=state.turn, executions=state.executions, started_at=state.turn_started_at)
+    walk.emit(
+        said.TurnEnded,
+        turn=state.turn,
+        executions=state.executions,
+        started_at=state.turn_started_at,
+        latencies=state.latencies,
+        tool_calls=state.tool_calls,
+    )
     if state.ended == "failed":
-        walk.emit(said.RunFailed, error_type=walk.error_type, error_message=state.error or "")
+        walk.emit(said.RunFailed, error_type=walk.error_type, error_message=state.error or "", spent=state.spent)
     elif state.ended:
-        walk.emit(said.RunEnded, status=state.ended, outputs=state.outputs)
+        walk.emit(said.RunEnded, status=state.ended, outputs=state.outputs, spent=state.spent)
     else:
         walk.emit(said.ReadyForInput if state.held_at is None else said.RunPaused)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from app.engine.values import Value
 
 Role = Literal["system", "user", "assistant", "tool"]
+MODEL: Final = "model"  # the operation of an effect that asks one
+
+
+MOST_MESSAGES: Final = 100  # of a transcript
+MOST_CHARACTERS: Final = 64 * 1024
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,6 +34,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tool_call_id: str | None = None
     tool_name: str | None = None
     opaque: Value = None
+
+
+def shortened(transcript: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The newest of it: 100 messages and 64 Ki characters at most; a longer one alone is cut."""
+    kept: list[Message] = []
+    left = MOST_CHARACTERS
+    for message in reversed(transcript[-MOST_MESSAGES:]):
+        if left <= 0 or (kept and len(message.text) > left):
+            break
+        kept.append(msgspec.structs.replace(message, text=message.text[:left]))
+        left -= len(message.text)
+    return tuple(reversed(kept))
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +90,8 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The result of a `model` effect: what the model said, and who it was."""
+    """The result of a `model` effect: what the model said, and who it was. Where the call had a schema, `data` is the text
+    as JSON and `misfits` say why it does not fit; none: it does. `streamed`: pieces of it were told."""
 
     text: str
     finish_reason: str
@@ -82,3 +100,26 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     model: str
     tool_calls: tuple[ToolCall, ...] = ()
     opaque: Value = None
+    data: Value = None
+    misfits: tuple[str, ...] = ()
+    streamed: bool = False
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one model of one provider did for a run. Times in seconds, of its answered calls."""
+
+    usage: Usage = Usage()
+    calls: int = 0
+    seconds: float = 0.0
+    least_seconds: float = 0.0
+    most_seconds: float = 0.0
+
+    def plus(self, usage: Usage, seconds: float) -> Spent:
+        """With one more call."""
+        return Spent(
+            usage=self.usage.plus(usage),
+            calls=self.calls + 1,
+            seconds=self.seconds + seconds,
+            least_seconds=min(self.least_seconds, seconds) if self.calls else seconds,
+            most_seconds=max(self.most_seconds, seconds),
+        )

@@ -1,12 +1,14 @@
 """Texts with references: `Hello {{name}}, [[count]]`. Parsed once, rendered once: what was inserted is never rendered again.
 
-Anything in `{{ }}` that is no plain path makes a template rich, as do `{% %}` and `{# #}`; rich ones are not rendered here.
+Anything in `{{ }}` that is no plain path makes a template rich, as do `{% %}` and `{# #}`; rich ones are rendered by an
+effect before their node is entered, and only looked up here.
 `[[ ]]` around anything but a path is plain text (`[[1,2]]`, `[["a"]]`, `[[true]]`: JSON).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -41,7 +43,7 @@ class TemplateSyntaxError(ValueError):
 
 
 class Template(msgspec.Struct, frozen=True):
-    """`parts` are literal texts and references, in order; a rich one's parts are only good for finding references."""
+    """`parts` are literal texts and references, in order; a rich one's code stands in its literal texts."""
 
     parts: tuple[str | Path, ...]
     is_rich: bool = False
@@ -52,7 +54,7 @@ class Template(msgspec.Struct, frozen=True):
         return tuple(part for part in self.parts if isinstance(part, Path))
 
     def text(self, scope: Scope, max_bytes: int = max_text_bytes) -> str:
-        """Raises NodeError: `invalid_reference`, `too_large`."""
+        """Raises NodeError: `invalid_reference`, `too_large`; `invalid_value` for a rich one."""
         self.refuse_rich()
         rendered: list[str] = []
         size = 0
@@ -73,7 +75,7 @@ class Template(msgspec.Struct, frozen=True):
 
     def refuse_rich(self) -> None:
         if self.is_rich:
-            raise NodeError("invalid_value", "rich templates are not available yet")
+            raise NodeError("invalid_value", "this rich template has not been rendered")
 
 
 def parse(text: str) -> Template:
@@ -118,23 +120,24 @@ def _end_of_rich(text: str, start: int, opening: str) -> int:
     return end + 2
 
 
-def render(value: Value, scope: Scope, max_bytes: int = max_text_bytes) -> Value:
-    """Renders every text in lists and objects; keys stay. Raises NodeError."""
-    return Rendering(scope, max_bytes).value(value)
-
-
 class Rendering:
-    """Adds up what all its texts take, so that a thousand small templates make no gigabyte. Raises NodeError."""
+    """Adds up what all its texts take, so that a thousand small templates make no gigabyte. `done`: texts that have been
+    rendered elsewhere, with their values. Raises NodeError."""
 
-    __slots__ = ("_left", "_max_bytes", "_scope")
+    __slots__ = ("_done", "_left", "_max_bytes", "_scope")
 
-    def __init__(self, scope: Scope, max_bytes: int = max_text_bytes) -> None:
+    def __init__(self, scope: Scope, max_bytes: int = max_text_bytes, done: Mapping[str, Value] | None = None) -> None:
         self._scope = scope
         self._max_bytes = max_bytes
+        self._done = done or {}
         self._left = max_total_bytes
 
     def text(self, source: str) -> str:
         """The template as text."""
+        if source in self._done:
+            rendered = to_text(self._done[source])
+            self.spend([rendered])
+            return rendered
         rendered = parsed(source).text(self._scope, self._max_bytes)
         self._spend(_bytes_in(rendered))
         return rendered
@@ -149,7 +152,8 @@ class Rendering:
     def value(self, value: Value) -> Value:
         """Every text in lists and objects; keys stay."""
         if isinstance(value, str):
-            rendered = parsed(value).value(self._scope, self._max_bytes)
+            is_done = value in self._done
+            rendered = self._done[value] if is_done else parsed(value).value(self._scope, self._max_bytes)
             self._spend(_weight(rendered))
             return rendered
         if isinstance(value, list):

@@ -10,7 +10,7 @@ import msgspec
 
 from app.engine.cycles import knots, reachable
 from app.engine.graph import Edge, Graph, Node, build
-from app.engine.kind import Fault, NodeKind
+from app.engine.kind import Claim, Fault, NodeKind
 from app.engine.path import reserved_words
 from app.engine.validate_config import check_config
 from app.engine.values import Value, is_deeper, to_json
@@ -32,13 +32,13 @@ default_limits: Final = GraphLimits()
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """`graph` is None when there are faults. Paths are places in the source. `schemas`: every JSON Schema in it with its
-    place, faults or not; what they are worth is for those to say who can check them."""
+    """`graph` is None when there are faults. Paths are places in the source. `claims`: what others have to check, faults or
+    not."""
 
     graph: Graph | None
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...] = ()
-    schemas: tuple[tuple[str, Value], ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 def check(source: Value, catalogue: Mapping[str, type[NodeKind]], limits: GraphLimits = default_limits) -> Checked:
@@ -78,7 +78,7 @@ class _Check:
         self._nodes: dict[str, Node] = {}  # the usable ones
         self._configs: dict[str, Value] = {}
         self._edges: list[Edge] = []
-        self._schemas: list[tuple[str, Value]] = []
+        self._claims: list[Claim] = []
 
     def run(self, source: dict[str, Any]) -> Checked:
         nodes, edges = self._list(source, "nodes"), self._list(source, "edges")
@@ -93,10 +93,10 @@ class _Check:
             successors.setdefault(found.source, []).append(found.target)
         self._check_joins(successors)
         warnings = tuple(self._warnings(successors))
-        schemas = tuple(self._schemas)
+        claims = tuple(self._claims)
         if self._faults:
-            return Checked(None, tuple(self._faults)[:max_reported], warnings, schemas)
-        return Checked(build(self._nodes.values(), self._edges, self._configs), (), warnings, schemas)
+            return Checked(None, tuple(self._faults)[:max_reported], warnings, claims)
+        return Checked(build(self._nodes.values(), self._edges, self._configs), (), warnings, claims)
 
     def _fault(self, path: str, message: str) -> None:
         self._faults[Fault(path, message)] = None
@@ -137,12 +137,17 @@ class _Check:
             self._fault(fault.path, fault.message)
         if kind.kind == "start":
             self._check_input_names(config, f"{path}.config")
-        if checked.kind is not None:
-            self._schemas += checked.kind.schemas(f"{path}.config")
+        self._claims += checked.claims
         if checked.kind is not None and node_id is not None:
             shown = name if isinstance(name, str) and name else node_id
             self._nodes[node_id] = Node(
-                id=node_id, type=kind.kind, name=shown, kind=checked.kind, index=index, **checked.common
+                id=node_id,
+                type=kind.kind,
+                name=shown,
+                kind=checked.kind,
+                index=index,
+                rich=tuple({claim.value: None for claim in checked.claims if claim.about == "template"}),
+                **checked.common,
             )
             self._configs[node_id] = config
 

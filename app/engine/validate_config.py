@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from app.engine import template
+from app.engine import rich, template
 from app.engine.graph import NodeConfig
-from app.engine.kind import Fault, NodeKind
+from app.engine.kind import Claim, Fault, NodeKind
 from app.engine.misfits import fields_of, misfits, place_of
 from app.engine.path import is_secret
 from app.engine.values import Value
@@ -18,11 +18,12 @@ _common_fields: Final = fields_of(NodeConfig)
 
 
 class CheckedConfig(msgspec.Struct, frozen=True):
-    """`kind` is None when a field of it is bad; `common` holds the good common fields."""
+    """`kind` is None when a field of it is bad; `common` holds the good common fields; `claims`: what others must check."""
 
     kind: NodeKind | None
     common: dict[str, Any]
     faults: tuple[Fault, ...]
+    claims: tuple[Claim, ...] = ()
 
 
 def check_config(config: dict[str, Any], kind: type[NodeKind], path: str) -> CheckedConfig:
@@ -40,12 +41,15 @@ def check_config(config: dict[str, Any], kind: type[NodeKind], path: str) -> Che
     built = None if own_faults else _build(kind, own, path, faults)
     if built is not None:
         faults += built.faults(path)
-    common |= {name: own[name] for name in ("timeout_seconds",) if own.get(name) is not None}
-    if built is not None and common.get("timeout_seconds") is None and "timeout_seconds" in fields:
-        common["timeout_seconds"] = getattr(built, fields["timeout_seconds"].name)
     faults += _check_common(config, kind, built, common, path)
-    faults += _check_templates(config, kind, path)
-    return CheckedConfig(built, common, tuple(faults))
+    claims: list[Claim] = []
+    for found in _check_templates(config, kind, path):
+        if isinstance(found, Claim):
+            claims.append(found)
+        else:
+            faults.append(found)
+    claims += built.claims(path) if built is not None else ()
+    return CheckedConfig(built, common, tuple(faults), tuple(claims))
 
 
 def _convert(
@@ -87,25 +91,33 @@ def _check_common(
         yield Fault(f"{path}.on_error", f"{kind.kind} has no outlet `out` to go on by with a default")
 
 
-def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) -> Iterator[Fault]:
+def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) -> Iterator[Fault | Claim]:
     plain = set(kind.plain_texts) | (set(_common_fields) - {"default_output"})
     plain |= {name for name, field in fields_of(kind).items() if field.name in kind.plain_texts}
-    for place, text in _texts({key: value for key, value in config.items() if key not in plain}, path):
-        try:
-            parsed = template.parse(text)
-        except template.TemplateSyntaxError as error:
-            yield Fault(place, error.message)
-            continue
-        if parsed.is_rich:
-            yield Fault(place, "rich templates are not available yet")
-        reads_secret = any(found.first == "secret" and found.braces == "{{" for found in parsed.paths)
-        if reads_secret and place.startswith(f"{path}.default_output"):
-            yield Fault(place, "a default cannot read secrets")
-        elif reads_secret and not kind.reads_secrets:
-            yield Fault(place, f"{kind.kind} cannot read secrets")
-        for found in parsed.paths:
-            if found.first == "secret" and found.braces == "{{" and not is_secret(found):
-                yield Fault(place, f"{found} names no secret: write {{{{secret.name}}}}")
+    for name, value in config.items():
+        for place, text in _texts(value, place_of(path, name)) if name not in plain else ():
+            try:
+                parsed = template.parse(text)
+            except template.TemplateSyntaxError as error:
+                yield Fault(place, error.message)
+                continue
+            may_read = kind.reads_secrets and name != "default_output"
+            yield from _secret_faults(parsed, place, "a default" if name == "default_output" else kind.kind, may_read)
+            if parsed.is_rich or name in kind.rich_texts:
+                yield Claim(place, "template", text)
+
+
+def _secret_faults(parsed: template.Template, place: str, reader: str, may_read: bool) -> Iterator[Fault]:
+    """A rich text is rendered where secrets never come."""
+    if parsed.is_rich and rich.mentions(parsed, "secret"):
+        yield Fault(place, "a text that reads secrets cannot be a rich template; they are given to plain ones only")
+        return
+    secrets = [found for found in parsed.paths if found.first == "secret" and found.braces == "{{"]
+    if secrets and not may_read:
+        yield Fault(place, f"{reader} cannot read secrets")
+    for found in secrets:
+        if not is_secret(found):
+            yield Fault(place, f"{found} names no secret: write {{{{secret.name}}}}")
 
 
 def _texts(value: Value, path: str) -> Iterator[tuple[str, str]]:

@@ -23,29 +23,38 @@ from app.engine.state import (
     Limits,
     Received,
     Visit,
-    Wait,
     Working,
 )
+from app.engine.talk import Message, Role, Spent, Usage, shortened
 from app.engine.values import Value
 
+LATENCIES_KEPT = 1_000  # of the model calls of a turn
 Ready = Entering | Received | Failed
 
 
 class OpenVisit:
     """A Visit that may change."""
 
-    __slots__ = ("effects", "failures", "node", "number", "wait")
+    __slots__ = ("effects", "failures", "memo", "node", "number", "rendered", "wait")
 
-    def __init__(self, node: Node, number: int, wait: Wait, failures: int = 0, effects: int = 0) -> None:
+    def __init__(self, node: Node, visit: Visit) -> None:
         self.node = node
-        self.number = number
-        self.wait = wait
-        self.failures = failures
-        self.effects = effects
+        self.number = visit.number
+        self.wait = visit.wait
+        self.failures = visit.failures
+        self.effects = visit.effects
+        self.rendered = visit.rendered
+        self.memo = visit.memo
 
     def freeze(self) -> Visit:
         return Visit(
-            node_id=self.node.id, number=self.number, wait=self.wait, failures=self.failures, effects=self.effects
+            node_id=self.node.id,
+            number=self.number,
+            wait=self.wait,
+            failures=self.failures,
+            effects=self.effects,
+            rendered=self.rendered,
+            memo=self.memo,
         )
 
 
@@ -61,6 +70,7 @@ class OpenFrame:
         "outputs",
         "path",
         "results",
+        "transcript",
         "variables",
         "visits",
     )
@@ -75,11 +85,10 @@ class OpenFrame:
         self.arrivals = dict(frame.arrivals)
         self.results = dict(frame.results)
         self.last_node_id = frame.last_node_id
+        self.transcript = frame.transcript
         self.visits: list[OpenVisit] = []
         if graph is not None:
-            self.visits += [
-                OpenVisit(graph.nodes[v.node_id], v.number, v.wait, v.failures, v.effects) for v in frame.visits
-            ]
+            self.visits += [OpenVisit(graph.nodes[visit.node_id], visit) for visit in frame.visits]
 
     @property
     def graph(self) -> Graph:
@@ -95,7 +104,13 @@ class OpenFrame:
             arrivals=self.arrivals,
             results=self.results,
             last_node_id=self.last_node_id,
+            transcript=self.transcript,
         )
+
+    def remember(self, role: Role, text: str) -> None:
+        """Adds to what was said between the user and the run; only the newest of it is kept."""
+        if self._graph is not None and self._graph.remembers:
+            self.transcript = shortened((*self.transcript, Message(role=role, text=text)))
 
 
 class Walk:
@@ -124,6 +139,9 @@ class Walk:
         self.held_at = state.held_at
         self.working_since = state.working_since
         self.worked_seconds = state.worked_seconds
+        self.spent = dict(state.spent)
+        self.latencies = state.latencies
+        self.tool_calls = state.tool_calls
         self.ended: Ending | None = None
         self.termination_source: str | None = None
         self.error_type = ""
@@ -146,7 +164,7 @@ class Walk:
 
     def arrive(self, frame: OpenFrame, node: Node) -> None:
         """A token arrives at a node and is executed."""
-        visit = OpenVisit(node, self.next_visit, Entering())
+        visit = OpenVisit(node, Visit(node_id=node.id, number=self.next_visit))
         self.next_visit += 1
         frame.visits.append(visit)
         heappush(self.ready, (visit.number, frame, visit))
@@ -185,6 +203,16 @@ class Walk:
 
     def _branches(self) -> int:
         return sum(len(frame.visits) + sum(frame.arrivals.values()) for frame in self.frames)
+
+    # ---- models
+
+    def spend(self, name: str, usage: Usage, seconds: float) -> None:
+        """Counts an answered call of a model, `provider/model`."""
+        self.spent[name] = self.spent.get(name, Spent()).plus(usage, seconds)
+        self.latencies = (*self.latencies, seconds)[-LATENCIES_KEPT:]
+
+    def tokens(self) -> int:
+        return sum(spent.usage.total_tokens for spent in self.spent.values())
 
     # ---- endings
 
@@ -246,6 +274,9 @@ class Walk:
             since_input=self.since_input,
             worked_seconds=self.worked_seconds,
             working_since=self.working_since,
+            spent=self.spent,
+            latencies=self.latencies,
+            tool_calls=self.tool_calls,
             pausing=self.pausing,
             held_at=self.held_at,
             ended=self.ended,

@@ -5,7 +5,8 @@ The stored shapes follow the data model. Times are unix seconds (float, UTC) eve
 
 from app.ports.accounts import AccountStore, ApiKey, SecretStore, SlotStore, StoredSecret, Workspace
 from app.ports.errors import DuplicateError, StoreUnavailableError, UnreadableSecretError
-from app.ports.models import Endpoint, Models
+from app.ports.meter import Meter
+from app.ports.models import Endpoint, Models, Reach, Reaching, TextSink
 from app.ports.names import Id, Scope
 from app.ports.outside import (
     AnswerChecker,
@@ -19,6 +20,7 @@ from app.ports.outside import (
     Performer,
     Vault,
 )
+from app.ports.providers import ProviderStore, StoredProvider
 from app.ports.runs import AcceptedCommand, Commit, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
 from app.ports.sandbox import CodeResult, CodeRunner, TemplateRenderer
 from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
@@ -42,10 +44,14 @@ __all__ = [
     "Id",
     "Ids",
     "Lease",
+    "Meter",
     "Models",
     "Origin",
     "Performer",
     "Pinned",
+    "ProviderStore",
+    "Reach",
+    "Reaching",
     "Run",
     "RunFilter",
     "RunStore",
@@ -53,9 +59,11 @@ __all__ = [
     "SecretStore",
     "SlotStore",
     "StoreUnavailableError",
+    "StoredProvider",
     "StoredSecret",
     "StoredVersion",
     "TemplateRenderer",
+    "TextSink",
     "Turn",
     "UnreadableSecretError",
     "Vault",

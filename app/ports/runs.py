@@ -62,8 +62,9 @@ class Origin(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The run document. Hot reads leave the bodies (input, events, reply, state) of the tail's turns out: empty or None then.
 
-    `limited`: it holds slots while it has work in progress (a concurrency limit is set). `start_reply`: what made it was
-    answered with this, where that is no turn (a fork), and `start_hash` is that request's body hash.
+    `limited`: it holds slots while it has work in progress (a concurrency limit is set). `usage`: tokens, the fields of
+    engine.talk.Usage. `start_reply`: what made it was answered with this, where that is no turn (a fork), and `start_hash`
+    is that request's body hash.
     """
 
     id: Id
@@ -80,6 +81,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     termination_source: str | None
     error: str | None = None
+    usage: dict[str, Any] | None = None
     state: bytes
     next_seq: int
     fingerprints: bytes = b""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 
 import structlog
 
 from app.engine.messages import EffectFailed, EffectSucceeded
 from app.engine.state import Effect
+from app.engine.values import Value
 from app.ports import EffectContext, EffectError
 from app.services.world import World
 
@@ -33,9 +35,13 @@ class Attempts:
         named = {(effect.id, effect.attempt): effect for effect in wanted}
         for name in [name for name in self._tasks if name not in named]:
             self._tasks.pop(name).cancel()
-        self._results = {name: result for name, result in self._results.items() if name in named}
+            self._world.texts.close(self._run_id, *name)
+        for name in [name for name in self._results if name not in named]:
+            del self._results[name]
+            self._world.texts.close(self._run_id, *name)
         for name, effect in named.items():
             if alive and name not in self._tasks and name not in self._results:
+                self._world.texts.open(self._run_id, effect)
                 self._tasks[name] = asyncio.ensure_future(self._attempt(effect))
 
     async def ended(self, notice: asyncio.Event, draining: asyncio.Event, seconds: float) -> bool:
@@ -58,12 +64,16 @@ class Attempts:
 
     def drop(self, committed: Sequence[Result]) -> None:
         """These are in the run now."""
-        self._results = {name: result for name, result in self._results.items() if result not in committed}
+        for name in [name for name, result in self._results.items() if result in committed]:
+            del self._results[name]
+            self._world.texts.close(self._run_id, *name)
 
     def cancel(self) -> None:
         """Ends everything under way."""
         for task in self._tasks.values():
             task.cancel()
+        for name in (*self._tasks, *self._results):
+            self._world.texts.close(self._run_id, *name)
 
     async def _attempt(self, effect: Effect) -> Result:
         context = EffectContext(
@@ -75,20 +85,49 @@ class Attempts:
             operation=effect.operation,
             request=effect.request,
         )
-        failure = EffectError("timeout", f"no result within {effect.timeout_seconds:g} seconds", retryable=True)
+        began, outcome = self._world.now(), "cancelled"
+        try:
+            result = await self._performed(effect, context)
+            outcome = "ok"
+            return EffectSucceeded(now=self._world.now(), effect_id=effect.id, result=result, attempt=effect.attempt)
+        except EffectError as failure:
+            outcome = failure.error_type
+            return self._failed(effect, failure)
+        finally:
+            self._note(effect, outcome, max(0.0, self._world.now() - began))
+
+    async def _performed(self, effect: Effect, context: EffectContext) -> Value:
+        """Raises EffectError, whatever goes wrong."""
         try:
             async with asyncio.timeout(effect.timeout_seconds):
-                result = await self._world.performers[effect.operation].perform(context)
-                return EffectSucceeded(
-                    now=self._world.now(), effect_id=effect.id, result=result, attempt=effect.attempt
-                )
+                result: Value = await self._world.performers[effect.operation].perform(context)
+                return result
+        except EffectError:
+            raise
         except TimeoutError:
-            pass
-        except EffectError as error:
-            failure = error
-        except Exception:
-            log.exception("an effect failed unexpectedly", run_id=self._run_id, effect_id=effect.id)
-            failure = EffectError("provider_error", "the effect failed unexpectedly")
+            message = f"no result within {effect.timeout_seconds:g} seconds"
+            raise EffectError("timeout", message, retryable=True) from None
+        except Exception as error:
+            # not what it says: that may hold what a user sent
+            kind, place = type(error).__name__, traceback.format_tb(error.__traceback__)
+            log.error("an effect failed unexpectedly", run_id=self._run_id, effect_id=effect.id, kind=kind, place=place)
+            raise EffectError("provider_error", "the effect failed unexpectedly") from None
+
+    def _note(self, effect: Effect, outcome: str, seconds: float) -> None:
+        """For the operator: what it was and how it ended, never what was sent or came back."""
+        self._world.meter.attempt(effect.operation, outcome, seconds, effect.attempt)
+        write = log.debug if outcome in ("ok", "cancelled") else log.info
+        write(
+            "effect",
+            run_id=self._run_id,
+            effect_id=effect.id,
+            operation=effect.operation,
+            attempt=effect.attempt,
+            outcome=outcome,
+            seconds=round(seconds, 4),
+        )
+
+    def _failed(self, effect: Effect, failure: EffectError) -> EffectFailed:
         return EffectFailed(
             now=self._world.now(),
             effect_id=effect.id,

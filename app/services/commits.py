@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from app.engine.messages import Abort
-from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, status
+from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, status, usage_of
 from app.engine.step import Step, step
 from app.engine.values import pack
 from app.ports import AcceptedCommand, Commit, Lease, Run, Turn
@@ -123,6 +123,9 @@ def _changes(
         "takeovers": 0,
         "updated_at": now,
     }
+    usage = usage_of(state)
+    if usage.total_tokens != (run.usage or {}).get("total_tokens", 0):
+        changes["usage"] = msgspec.structs.asdict(usage)
     if (lease, fence) != (run.lease, run.fence):  # else left alone: its owner may have renewed it meanwhile
         changes |= {"lease": lease, "fence": fence}
     if state.ended:

@@ -6,17 +6,15 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from app.engine.messages import AnyEvent
 from app.engine.state import ExecutorState, decode
 from app.ports import Commit, Run, RunFilter, Turn
 from app.services.commits import facts_of
+from app.services.cursors import Cursor
 from app.services.delivery import find_turn
 from app.services.errors import ServiceError
-from app.services.facts import EVENTS, TurnFacts
-from app.services.follow import either
+from app.services.facts import TurnFacts
+from app.services.reading import Frame, Reading
 from app.services.world import World
-
-COMMENT_SECONDS = 15.0
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -120,51 +118,9 @@ class Runs:
             if await self._world.runs.commit(Commit(run_id=run_id, revision=run.revision, set=changes)):
                 return
 
-    # ---- events
-
-    async def events(self, workspace: str, run_id: str, after: int) -> AsyncIterator[tuple[AnyEvent, ...] | None]:
-        """The stored events behind `after`, as they come; None after 15 quiet seconds. Ends with the run, or at shutdown.
-        Raises invalid_request, before the first item, for a cursor beyond the last event."""
-        run = await self._visible(workspace, run_id, bodies=True)
-        if after < 0 or after >= run.next_seq:
-            raise ServiceError("invalid_request", f"there is no event {after} yet", run_id=run_id)
-        draining = self._world.draining
-        with self._world.follow.listen(run_id) as notice:
-            while True:
-                notice.clear()
-                run = await self._visible(workspace, run_id, bodies=True)
-                async for events in self._stored(run, after):
-                    after = events[-1].seq
-                    yield events
-                if run.ended_at is not None or draining.is_set():
-                    return
-                await either(notice, draining, COMMENT_SECONDS)
-                if not notice.is_set() and not draining.is_set():
-                    yield None
-
-    async def _stored(self, run: Run, after: int) -> AsyncIterator[tuple[AnyEvent, ...]]:
-        if run.next_seq - 1 <= after:
-            return
-        origin = run.forked_from
-        if origin is not None and after < origin.seq:
-            source = await self._world.runs.read(origin.run, bodies=True)
-            if source is not None:
-                async for events in self._stored(source, after):
-                    inherited = tuple(event for event in events if event.seq <= origin.seq)
-                    if not inherited:
-                        break
-                    yield inherited
-            after = origin.seq
-        held = [turn for turn in (*run.tail, run.open) if turn is not None]
-        if not held or held[0].first_seq > after + 1:
-            async for turn in self._world.runs.turns_after(run.id, after):
-                for events in _beyond(turn, after):
-                    after = events[-1].seq
-                    yield events
-        for turn in held:
-            for events in _beyond(turn, after):
-                after = events[-1].seq
-                yield events
+    def follow(self, workspace: str, run_id: str, cursor: Cursor) -> AsyncIterator[Sequence[Frame] | None]:
+        """Its events, and the text of models as it comes: see Reading.frames."""
+        return Reading(self._world, workspace, run_id, cursor).frames()
 
 
 async def turn_of(world: World, run: Run, number: int) -> Turn | None:
@@ -175,8 +131,3 @@ async def turn_of(world: World, run: Run, number: int) -> Turn | None:
             raise ServiceError("not_found", "the run that this one was forked from is gone")
         run = source
     return await find_turn(world, run, number)
-
-
-def _beyond(turn: Turn, after: int) -> list[tuple[AnyEvent, ...]]:
-    events = tuple(event for event in EVENTS.decode(turn.events) if event.seq > after) if turn.events else ()
-    return [events] if events else []

@@ -14,7 +14,7 @@ import structlog
 
 from app.engine.graph import Graph
 from app.engine.messages import Abort, AnyCommand, DeadlinePassed
-from app.engine.state import ExecutorState, UnknownFormatError, decode, effects, next_deadline
+from app.engine.state import ExecutorState, UnknownFormatError, decode, effects, encode, next_deadline, retold
 from app.engine.step import is_due, step
 from app.ports import Commit, Lease, Run, StoreUnavailableError
 from app.services.commits import LEASE_SECONDS, lease_taken
@@ -151,6 +151,8 @@ class Sweep:
         # what is due is ours to apply: others come back to it only when the lease has lapsed
         wake_at = lease.until if deadline is None or deadline <= now else min(lease.until, deadline)
         claim = self._move(run, lease=lease, fence=run.fence + 1, takeovers=run.takeovers + 1, wake_at=wake_at)
+        if (anew := retold(state)) is not state:
+            claim.set["state"] = encode(anew)
         async with self._claiming:  # one after the other: what is claimed beside a run that kills us shares its blame
             claimed = await self._claimed(run, claim)
             if claimed is not None:

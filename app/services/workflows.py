@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.engine.kind import Fault
-from app.engine.nodes import CATALOGUE
-from app.engine.validate import Checked, check
+from app.engine.validate import Checked
 from app.engine.values import UnstorableValueError, Value, to_json
-from app.ports import AnswerChecker, Clock, Ids, StoredVersion, WorkflowHead, WorkflowStore
+from app.ports import Clock, Ids, StoredVersion, WorkflowHead, WorkflowStore
+from app.services.checks import Checks
 from app.services.errors import Detail, ServiceError
 
 FORMAT = "graph"
@@ -35,28 +34,20 @@ class VersionRecord(msgspec.Struct, frozen=True):
 class Workflows:
     """Every method raises ServiceError (not_found, invalid_graph, version_conflict) and StoreUnavailableError."""
 
-    def __init__(self, store: WorkflowStore, clock: Clock, ids: Ids, checker: AnswerChecker) -> None:
+    def __init__(self, store: WorkflowStore, clock: Clock, ids: Ids, checks: Checks) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
-        self._checker = checker
+        self._checks = checks
 
-    def check(self, source: Value) -> Checked:
-        """Every fault and warning of a graph, those of its JSON Schemas included."""
-        checked = check(source, CATALOGUE)
-        if checked.graph is None:
-            return checked
-        faults = []
-        for node in checked.graph.nodes.values():
-            for path, schema in node.kind.schemas(f"nodes[{node.index}].config"):
-                fault = self._checker.schema_fault(schema)
-                faults += [Fault(path, fault)] if fault else []
-        return Checked(None, tuple(faults), checked.warnings) if faults else checked
+    async def check(self, workspace: str, source: Value) -> Checked:
+        """Every fault and warning of a graph."""
+        return await self._checks.check(workspace, source)
 
     async def create(self, workspace: str, name: str, description: str, source: Value) -> WorkflowRecord:
         """With version 0, active."""
         workflow_id, now = self._ids.object_id(), self._clock.now()
-        version = self._version(workflow_id, 0, source, "Initial Version")
+        version = await self._version(workspace, workflow_id, source, "Initial Version")
         head = WorkflowHead(
             id=workflow_id,
             workspace=workspace,
@@ -72,8 +63,9 @@ class Workflows:
         await self._store.insert(head, version)
         return WorkflowRecord(head, source)
 
-    def _version(self, workflow_id: str, number: int, source: Value, name: str | None) -> StoredVersion:
-        checked = self.check(source)
+    async def _version(self, workspace: str, workflow_id: str, source: Value, name: str | None) -> StoredVersion:
+        """Number 0 until it gets one: a graph that is refused shall take none."""
+        checked = await self._checks.check(workspace, source)
         if checked.graph is None:
             details = [Detail(fault.path, fault.message) for fault in checked.faults]
             raise ServiceError("invalid_graph", "the graph cannot be saved", details=details)
@@ -83,7 +75,7 @@ class Workflows:
             raise ServiceError("invalid_graph", "the graph has text that cannot be stored") from error
         return StoredVersion(
             workflow=workflow_id,
-            number=number,
+            number=0,
             format=FORMAT,
             source=stored,
             graph_hash=checked.graph.hash,
@@ -132,8 +124,7 @@ class Workflows:
         changes: dict[str, object] = {"updated_at": self._clock.now()}
         changes |= {key: value for key, value in (("name", name), ("description", description)) if value is not None}
         if source is not None:
-            self._version(workflow_id, 0, source, None)  # refused before a number is taken
-            changes["active_version"] = await self._add(workflow_id, source, None)
+            changes["active_version"] = await self._add(await self._version(workspace, workflow_id, source, None))
         if not await self._store.update(workflow_id, changes, active_version=if_match):
             raise _conflict(head)
         return await self.get(workspace, workflow_id)
@@ -159,13 +150,14 @@ class Workflows:
             raise ServiceError("not_found", f"no version {number} of this workflow")
         return stored
 
-    async def _add(self, workflow_id: str, source: Value, name: str | None) -> int:
-        number = await self._store.take_version_number(workflow_id)
+    async def _add(self, version: StoredVersion) -> int:
+        """Its number."""
+        number = await self._store.take_version_number(version.workflow)
         if number is None:
             raise ServiceError("not_found", "no such workflow")
-        await self._store.insert_version(self._version(workflow_id, number, source, name))
+        await self._store.insert_version(msgspec.structs.replace(version, number=number))
         if number > KEPT_VERSIONS:
-            await self._store.drop_versions(workflow_id, KEPT_VERSIONS)
+            await self._store.drop_versions(version.workflow, KEPT_VERSIONS)
         return number
 
     async def create_version(
@@ -183,8 +175,7 @@ class Workflows:
         if source is None:
             number = head.active_version if source_version_number is None else source_version_number
             source = msgspec.json.decode((await self._stored(head, number)).source)
-        self._version(workflow_id, 0, source, name)
-        number = await self._add(workflow_id, source, name)
+        number = await self._add(await self._version(workspace, workflow_id, source, name))
         if mark_as_active:
             return await self.activate(workspace, workflow_id, number)
         return await self.version(workspace, workflow_id, number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,6 +18,7 @@ from app.engine.step import graph_key
 from app.engine.validate import check
 from app.services.facts import RenderReply
 from app.services.follow import Follow
+from app.services.texts import Texts
 
 
 class GraphCache:
@@ -68,16 +69,21 @@ class World:
     clock: ports.Clock
     ids: ports.Ids
     checker: ports.AnswerChecker
-    performers: Mapping[str, ports.Performer]
+    code: ports.CodeRunner
+    templates: ports.TemplateRenderer
+    meter: ports.Meter
+    performers: dict[str, ports.Performer]
     render: RenderReply
     limits: Limits
     process: str
     retention_seconds: float
     graphs: GraphCache
     follow: Follow
+    texts: Texts = field(default_factory=Texts)
     archiving: set[str] = field(default_factory=set)  # runs
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def now(self) -> float:
         return self.clock.now()
@@ -89,10 +95,12 @@ class World:
         task.add_done_callback(self.tasks.discard)
 
     async def close(self, seconds: float = 1.0) -> None:
-        """Ends the work under way: owners give their leases back, the rest is cancelled."""
+        """Ends the work under way: owners give their leases back, the rest is cancelled. Then `closing` is called."""
         self.draining.set()
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=seconds)
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        for close in self.closing:
+            await close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from app import bootstrap
@@ -23,10 +24,11 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
     """The house as bootstrap builds it, over a database in memory, with a key for secrets that needs no file."""
     settings = settings.model_copy(update={"secret_keys": SecretStr("a key of these tests")})
     database = await mock_database()
-    world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS)
+    registry = CollectorRegistry()
+    world = bootstrap.build_world(database, settings, bootstrap.PERFORMERS, registry)
     services = bootstrap.build_services(database, settings, world)
     keys = services.keys
-    app = create_app(services, settings)
+    app = create_app(services, settings, registry)
     ours, other = await keys.create_workspace("ours"), await keys.create_workspace("other")
     secrets = {scope: (await keys.create(ours.id, [scope]))[1] for scope in ("read", "run", "edit", "admin")}
     secrets["other"] = (await keys.create(other.id, ["admin"]))[1]

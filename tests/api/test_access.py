@@ -13,7 +13,7 @@ from tests.api.sites import Site, handle, said
 
 OPEN = {"/health/live", "/health/ready", "/schema", "/schema/openapi.json", "/metrics"}
 
-ADMINISTERED = {"/v1/workspace", "/v1/secrets/crm_token"}  # written by admins
+ADMINISTERED = {"/v1/workspace", "/v1/secrets/crm_token", "/v1/providers/crm_token"}  # written by admins
 
 
 def requests_of(site: Site, workflow_id: str, run_id: str) -> list[tuple[str, str, str, Any]]:

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from app.api.interactive.stream import COMMENT, frames
-from app.engine.messages import AnyEvent, RunStarted
+from app.engine.messages import RunStarted
 from app.ports import StoreUnavailableError
+from app.services.reading import Frame
 from tests.api.sites import NOBODY, Site, handle, said
 
 RUNS = "/v1/workflow-runs"
@@ -70,8 +71,8 @@ async def test_a_cursor_that_is_unknown_or_in_the_future_is_refused(site: Site, 
 
 @pytest.mark.parametrize("error", [StoreUnavailableError(), RuntimeError("secret")])
 async def test_a_stream_that_breaks_just_ends(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    async def breaking() -> AsyncIterator[tuple[AnyEvent, ...] | None]:
-        yield (RunStarted(seq=1, at=1.0),)
+    async def breaking() -> AsyncIterator[list[Frame] | None]:
+        yield [Frame(RunStarted(seq=1, at=1.0), "1")]
         yield None
         raise error
 

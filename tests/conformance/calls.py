@@ -7,7 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from app.adapters.mongo.database import Database
-from app.ports import AccountStore, RunFilter, RunStore, SecretStore, SlotStore, StoredSecret, WorkflowStore
+from app.ports import (
+    AccountStore,
+    ProviderStore,
+    RunFilter,
+    RunStore,
+    SecretStore,
+    SlotStore,
+    StoredSecret,
+    WorkflowStore,
+)
 from tests.conformance import samples
 from tests.conformance.samples import BYTES, LEASE, NOW, WORKFLOW, WORKSPACE, new_id
 
@@ -103,12 +112,19 @@ SECRETS: dict[str, list[Call]] = {
     "list": [lambda d: d.secrets.list(WORKSPACE)],
     "read": [lambda d: d.secrets.read(WORKSPACE, ["token"])],
 }
+PROVIDERS: dict[str, list[Call]] = {
+    "put": [lambda d: d.providers.put(samples.provider(WORKSPACE)), lambda d: d.providers.put(samples.provider())],
+    "delete": [lambda d: d.providers.delete(WORKSPACE, "models")],
+    "list": [lambda d: d.providers.list(WORKSPACE)],
+    "read": [lambda d: d.providers.read(WORKSPACE, "models")],
+}
 STORES = [
     (RunStore, RUNS),
     (WorkflowStore, WORKFLOWS),
     (AccountStore, ACCOUNTS),
     (SlotStore, SLOTS),
     (SecretStore, SECRETS),
+    (ProviderStore, PROVIDERS),
 ]
 CALLS = [
     (f"{protocol.__name__}.{name}", call) for protocol, calls in STORES for name, made in calls.items() for call in made

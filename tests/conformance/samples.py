@@ -17,6 +17,7 @@ from app.ports import (
     Origin,
     Pinned,
     Run,
+    StoredProvider,
     StoredVersion,
     Turn,
     WorkflowHead,
@@ -114,6 +115,7 @@ def full_run(**changes: Any) -> Run:
         status="running",
         termination_source="error",
         error=WORDS,
+        usage={"input_tokens": 2**40, "output_tokens": 1, "total_tokens": 2**40 + 1, "estimated": True},
         state=BYTES,
         next_seq=2**40,
         fingerprints=BYTES,
@@ -156,6 +158,22 @@ def api_key(**changes: Any) -> ApiKey:
         id=new_id(), workspace=WORKSPACE, name="", prefix="ak_abcd", digest=new_id(), scopes=("run",), created_at=NOW
     )
     return replace(key, **changes)
+
+
+def provider(workspace: str | None = None, **changes: Any) -> StoredProvider:
+    """Every field has a value. `workspace` None: a new one."""
+    stored = StoredProvider(
+        workspace=workspace or new_id(),
+        name="models",
+        base_url=f"https://{WORDS}",
+        sealed=BYTES,
+        last4="}$.a",
+        default_model=WORDS,
+        embedding_model=f"e {WORDS}",
+        created_at=NOW,
+        updated_at=NOW + 1 / 3,
+    )
+    return replace(stored, **changes)
 
 
 def head(**changes: Any) -> WorkflowHead:

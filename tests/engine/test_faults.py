@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from app.engine.kind import Fault
+from app.engine.kind import Claim, Fault
 from app.engine.nodes import CATALOGUE
 from app.engine.validate import check
 from tests.engine.graphs import edge, line, node, source
 
 HANDLES = "handles must be distinct, not empty, and none of out, error, else, expired"
 IDS = "choices need distinct, non-empty ids"
+RICH_SECRET = "a text that reads secrets cannot be a rich template; they are given to plain ones only"
 RETRY = "there are backoff, delay_seconds, max_attempts"
-RICH = "rich templates are not available yet"
 
 
 def faults_of(graph: Any) -> list[tuple[str, str]]:
@@ -31,8 +31,7 @@ def faults_of(graph: Any) -> list[tuple[str, str]]:
         ("message", {"text": None}, {".text": "Expected `str`, got `null`"}),
         ("message", {"text": "{{a"}, {".text": "{{ in line 1 has no }}"}),
         ("message", {"text": "a\n{% if"}, {".text": "{% in line 2 has no %}"}),
-        ("message", {"text": "{{ a | upper }}"}, {".text": RICH}),
-        ("message", {"text": "{% if a %}{% endif %}"}, {".text": RICH}),
+        ("message", {"text": "{{ a | upper }} {{ secret.key }}"}, {".text": RICH_SECRET}),
         ("message", {"text": "{{secret.key}}"}, {".text": "message cannot read secrets"}),
         ("message", {"text": "", "join": "some"}, {".join": "Invalid enum value 'some'"}),
         ("message", {"text": "", "on_error": "stop"}, {".on_error": "Invalid enum value 'stop'"}),
@@ -41,7 +40,7 @@ def faults_of(graph: Any) -> list[tuple[str, str]]:
         ("message", {"text": "", "retry": {}}, {".retry": "message cannot be retried"}),
         ("message", {"text": "", "default_output": ["{{"]}, {".default_output[0]": "{{ in line 1 has no }}"}),
         ("set", {"values": []}, {".values": "Expected `object`, got `array`"}),
-        ("set", {"values": {"a.b": ["x", "{{ 1 + 1 }}"]}}, {'.values["a.b"][1]': RICH}),
+        ("set", {"values": {"a.b": ["x", "{{ secret.a + 1 }}"]}}, {'.values["a.b"][1]': RICH_SECRET}),
         ("end", {"outputs": {"a": {"b": "{#"}}}, {".outputs.a.b": "{# in line 1 has no #}"}),
         ("end", {"disabled": True}, {".disabled": "end has no outlet `out` to pass through by"}),
         ("end", {"on_error": "default"}, {".on_error": "end has no outlet `out` to go on by with a default"}),
@@ -259,13 +258,14 @@ def test_warns(nodes: Any, warnings: list[Fault]) -> None:
     assert (checked.faults, checked.warnings) == ((), tuple(warnings))
 
 
-def test_every_schema_is_listed_with_its_place_faults_or_not() -> None:
+def test_every_claim_is_listed_with_its_place_faults_or_not() -> None:
     asks = [node("a", "ask", prompt="?", schema={"type": "string"}), node("b", "ask", prompt="?"), node("a", "no_op")]
-    asks.append(node("c", "ask", prompt="?", schema=False))
-    graph = source([START, *asks], [])
-    schemas = (("nodes[1].config.schema", {"type": "string"}), ("nodes[4].config.schema", False))
-    assert check(graph, CATALOGUE).schemas == schemas
-    graph["nodes"].pop(3)
-    compiled = check(graph, CATALOGUE).graph
-    assert compiled is not None
-    assert list(compiled.schemas()) == [schemas[0], ("nodes[3].config.schema", False)]
+    asks += [node("c", "ask", prompt="{{ 1 + 1 }}", schema=False), node("d", "code", code="1", inputs={"x": "{# #}"})]
+    claims = (
+        Claim("nodes[1].config.schema", "schema", {"type": "string"}),
+        Claim("nodes[4].config.prompt", "template", "{{ 1 + 1 }}"),
+        Claim("nodes[4].config.schema", "schema", False),
+        Claim("nodes[5].config.inputs.x", "template", "{# #}"),
+        Claim("nodes[5].config.code", "code", "1"),
+    )
+    assert check(source([START, *asks], []), CATALOGUE).claims == claims

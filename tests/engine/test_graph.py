@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+import msgspec
+
 from app.engine.graph import Graph, Retry
 from app.engine.kind import NodeKind
 from app.engine.validate import check
@@ -61,8 +63,13 @@ def test_common_settings_are_on_the_node() -> None:
     graph = compiled(*diamond(retry={"max_attempts": 3}, on_error="default", default_output={"a": 1}))
     node = graph.nodes["j"]
     assert (node.join, node.retry, node.on_error) == ("all", Retry(max_attempts=3), "default")
-    assert (node.default_output, node.disabled, node.timeout_seconds) == ({"a": 1}, False, 120)
-    assert compiled(*diamond(timeout_seconds=5)).nodes["j"].timeout_seconds == 5
+    assert (node.default_output, node.disabled) == ({"a": 1}, False)
+
+
+def test_a_kind_with_a_bound_of_its_own_keeps_it_to_itself() -> None:
+    for config, seconds in ({}, 120), ({"timeout_seconds": 5}, 5):
+        node = compiled(*diamond(**config)).nodes["j"]
+        assert (node.timeout_seconds, msgspec.structs.asdict(node.kind)["timeout_seconds"]) == (None, seconds)
 
 
 def test_the_hash_covers_what_is_executed() -> None:

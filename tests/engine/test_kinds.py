@@ -157,6 +157,9 @@ def test_only_what_waits_can_receive() -> None:
             "condition": {"cases": ()},
             "set": {"values": {}},
             "http": {"url": ""},
+            "template": {"template": ""},
+            "code": {"code": ""},
+            "llm": {"prompt": ""},
         }
         made: NodeKind = node_kind(**required.get(kind, {}))
         if kind not in ("ask", "wait", "no_op"):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.engine import template
 from app.engine.kind import NodeError
-from app.engine.template import TemplateSyntaxError
+from app.engine.template import Rendering, TemplateSyntaxError
 from app.engine.values import Value
 
 
@@ -65,7 +65,7 @@ def test_a_text_that_is_one_reference_keeps_its_type(text: str, expected: Value)
 
 def test_renders_lists_and_objects_but_no_keys() -> None:
     value: Value = {"{{n}}": ["{{n}}", {"a": "n={{n}}"}, 1, None, True]}
-    assert template.render(value, scope) == {"{{n}}": [3, {"a": "n=3"}, 1, None, True]}
+    assert Rendering(scope).value(value) == {"{{n}}": [3, {"a": "n=3"}, 1, None, True]}
 
 
 @pytest.mark.parametrize("text", ["{{gone}}", "{{name.x}}", "{{n[0]}}", "[[name]]", "{{my-node.list[1]}}"])
@@ -108,7 +108,7 @@ def test_rendered_text_is_bounded() -> None:
 
 def test_many_rendered_texts_are_bounded_together() -> None:
     with pytest.raises(NodeError) as caught:
-        template.render(["{{big}}"] * 20, scope)
+        Rendering(scope).value(["{{big}}"] * 20)
     assert caught.value.error_type == "too_large"
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from app.engine import expression
-from app.engine.kind import Fault, NodeKind
+from app.engine.kind import Claim, Fault, NodeKind
 from app.engine.validate import Checked, GraphLimits, check
 from app.engine.values import Value
 
@@ -108,7 +108,7 @@ def test_every_fault_is_reported_at_once() -> None:
         {"id": "b c", "type": "test", "config": {"when": "1 ="}},
         {"id": "item", "type": "nap", "config": {"retry": {"max_attempts": 2}}},
         {"id": "e", "type": "end", "config": {"disabled": True, "join": "some", "timeout_seconds": 0}},
-        work("t", text="{{", code="{{", values={"x": ["{% if %}"], "odd key": "{{secret.k}}"}),
+        work("t", text="{{", code="{{", values={"x": ["{% if secret.x %}"], "odd key": "{{secret.k}}"}),
         7,
         {"config": []},
         {"id": 5, "type": None, "name": 3},
@@ -174,9 +174,16 @@ def test_reserved_words_are_no_input_names() -> None:
     assert places(verdict([{**start, "config": {"inputs": inputs}}]).faults) == ["nodes[0].config.inputs[1].name"]
 
 
-def test_rich_templates_are_not_available_yet() -> None:
-    faults = verdict([start, work("a", text="{{ x | upper }}")], edges("sa")).faults
-    assert faults == (Fault("nodes[1].config.text", "rich templates are not available yet"),)
+def test_rich_templates_are_for_others_to_check() -> None:
+    checked = verdict([start, work("a", text="{{ x | upper }}"), work("b", text="{{ x }}")], edges("sa", "ab"))
+    assert checked.faults == ()
+    assert checked.claims == (Claim("nodes[1].config.text", "template", "{{ x | upper }}"),)
+
+
+def test_rich_templates_read_no_secrets() -> None:
+    for text in "{{ secret.k | upper }}", "{{secret.k}} {{ 1 + 1 }}":
+        http = {"id": "h", "type": "http", "config": {"url": text}}
+        assert places(verdict([start, http], edges("sh")).faults) == ["nodes[1].config.url"]
 
 
 def test_secrets_are_read_by_http_only() -> None:

@@ -91,10 +91,9 @@ def is_there(source: Any, steps: list[re.Match[str]]) -> bool:
 def check_verdict(source: Any, checked: Checked) -> None:
     assert (checked.graph is None) == bool(checked.faults)
     check_places(
-        source, (*checked.faults, *checked.warnings, *(Fault(place, "schema") for place, _ in checked.schemas))
+        source, (*checked.faults, *checked.warnings, *(Fault(claim.path, claim.about) for claim in checked.claims))
     )
     if checked.graph is not None:
-        assert tuple(checked.graph.schemas()) == checked.schemas
         assert check(source, CATALOGUE).graph == checked.graph
         run(checked)
 

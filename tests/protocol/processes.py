@@ -104,6 +104,9 @@ class Process:
             clock=self.clock,
             ids=CountedIds(number),
             checker=NoSchemas(),
+            code=NoSandbox(),
+            templates=NoSandbox(),
+            meter=NoMeter(),
             performers={"probe": Outside(self)},
             render=render,
             limits=Limits(),
@@ -164,6 +167,29 @@ class Outside:
             words = f"{kind} of {context.effect_id} (attempt {context.attempt})"
             result = await self._process.wait_for(Op(self._process, kind, words, lambda: None, context))
         return result
+
+
+class NoMeter:
+    """Nothing is counted here."""
+
+    def attempt(self, operation: str, outcome: str, seconds: float, number: int) -> None:
+        pass
+
+    def model(self, provider: str, outcome: str, seconds: float, usage: Any = None) -> None:
+        pass
+
+
+class NoSandbox:
+    """Nothing is saved here, and no graph of the stories needs code or rich templates."""
+
+    async def run(self, code: str, inputs: Any, timeout_seconds: float) -> Any:
+        raise AssertionError(code)
+
+    async def render(self, texts: Any, scope: Any, max_bytes: int) -> Any:
+        raise AssertionError(texts)
+
+    async def fault(self, text: str) -> None:
+        raise AssertionError(text)
 
 
 class NoSchemas:

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from app.adapters.mongo.accounts import MongoAccounts
 from app.adapters.mongo.documents import DOCUMENTS
 from app.adapters.mongo.failures import translate
+from app.adapters.mongo.providers import MongoProviders
 from app.adapters.mongo.runs import MongoRuns
 from app.adapters.mongo.secrets import MongoSecrets
 from app.adapters.mongo.slots import MongoSlots
@@ -44,6 +45,7 @@ class Database:
     accounts: MongoAccounts
     slots: MongoSlots
     secrets: MongoSecrets
+    providers: MongoProviders
 
     async def ping(self) -> bool:
         """Whether it answers. Raises StoreUnavailableError."""
@@ -76,6 +78,7 @@ async def over(client: Any, name: str, clock: Clock, *, bulk: bool = True) -> Da
             accounts=MongoAccounts(raw),
             slots=MongoSlots(raw),
             secrets=MongoSecrets(raw),
+            providers=MongoProviders(raw),
         )
         await database.runs.prepare()
         await database.workflows.prepare()

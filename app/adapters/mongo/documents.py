@@ -105,6 +105,7 @@ class WorkflowRunDocument(Document):
     status: str
     termination_source: str | None = None
     error: str | None = None
+    usage: dict[str, Any] | None = None
     state: bytes
     next_seq: int
     fingerprints: bytes = b""
@@ -189,6 +190,24 @@ class SecretDocument(Document):
         indexes: ClassVar = [_index("workspace", [("workspace", ASCENDING), ("name", ASCENDING)])]
 
 
+class ProviderDocument(Document):
+    """A provider of models of a workspace; `sealed`: its API key, encrypted. `_id` is workspace:name."""
+
+    workspace: Any
+    name: str
+    base_url: str
+    sealed: bytes
+    last4: str
+    default_model: str | None = None
+    embedding_model: str | None = None
+    created_at: float
+    updated_at: float
+
+    class Settings:
+        name = "providers"
+        indexes: ClassVar = [_index("workspace", [("workspace", ASCENDING), ("name", ASCENDING)])]
+
+
 class SlotDocument(Document):
     """A place of a concurrency limit. `_id` is scope:i."""
 
@@ -221,6 +240,7 @@ DOCUMENTS: list[type[Document]] = [
     RunTurnDocument,
     RunPartDocument,
     SecretDocument,
+    ProviderDocument,
     SlotDocument,
     CounterDocument,
 ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final, assert_never
 
 from app.api.ids import SPARE, to_uuid
+from app.api.interactive.model_words import NO_LATENCY, latency_words, model_words, spent_words
 from app.engine import messages as said
 from app.engine.kind import Choice
 from app.engine.state import Frame, Question, Visit
@@ -12,21 +13,6 @@ from app.engine.state import Frame, Question, Visit
 Json = dict[str, Any]
 MAIN_THREAD: Final = "0"
 QUESTION: Final = SPARE >> 1
-NO_TOKENS: Final = {
-    "total_input_tokens": 0,
-    "total_output_tokens": 0,
-    "total_tokens": 0,
-    "call_count": 0,
-    "call_count_with_user_keys": 0,
-    "call_count_with_fallback_keys": 0,
-    "breakdown_by_models": [],
-}
-NO_LATENCY: Final = {
-    "average_milliseconds": None,
-    "min_milliseconds": None,
-    "max_milliseconds": None,
-    "median_milliseconds": None,
-}
 
 
 def logical_id(run_id: str, what: int | str) -> str:
@@ -125,6 +111,8 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "say_static", {"message": text}
         case said.HttpRequested():
             return "http_request", _request(event)
+        case said.ModelCalled() | said.ModelReplied() | said.ModelFailed():
+            return model_words(event)
         case said.StateShown():
             return "workflow_show_state", _shown(event)
         case said.EdgeTaken():
@@ -194,7 +182,6 @@ def _edge(run_id: str, event: said.EdgeTaken) -> tuple[str, Json]:
 def _end(
     event: said.TurnEnded | said.ReadyForInput | said.RunPaused | said.RunFailed | said.RunEnded,
 ) -> tuple[str, Json]:
-    usage: Json = {"llm_token_usage": NO_TOKENS, "llm_latency_stats": NO_LATENCY}
     match event:
         case said.TurnEnded(turn=turn):
             return "end_workflow_iteration", {
@@ -206,15 +193,15 @@ def _end(
             return "workflow_ready_for_input", {"active_companion_thread_ids": []}
         case said.RunPaused():
             return "pause_event", {}
-        case said.RunFailed(error_type=error_type, error_message=message):
+        case said.RunFailed(error_type=error_type, error_message=message, spent=spent):
             return "workflow_error", {
                 "error_type": error_type,
                 "error_message": message,
                 "stack_trace": None,
-                **usage,
+                **spent_words(spent),
             }
-        case said.RunEnded(status=status, outputs=outputs):
-            return "end_workflow", {"status": status, "outputs": outputs, **usage}
+        case said.RunEnded(status=status, outputs=outputs, spent=spent):
+            return "end_workflow", {"status": status, "outputs": outputs, **spent_words(spent)}
         case _:
             assert_never(event)
 
@@ -223,8 +210,8 @@ def _metrics(event: said.TurnEnded) -> Json:
     return {
         "e2e_latency_milliseconds": max(0.0, (event.at - event.started_at) * 1000),
         "nodes_executed_count": event.executions,
-        "llm_call_count": 0,
-        "tool_call_count": 0,
-        "llm_call_latency_stats": NO_LATENCY,
+        "llm_call_count": len(event.latencies),
+        "tool_call_count": event.tool_calls,
+        "llm_call_latency_stats": latency_words(event.latencies),
         "tool_call_latency_stats": NO_LATENCY,
     }

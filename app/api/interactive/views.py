@@ -7,15 +7,17 @@ import msgspec
 
 from app.api.ids import to_uuid
 from app.api.interactive.events import busy_wait, choices_of, event_of
+from app.api.interactive.model_words import usage_words
 from app.engine.messages import QuestionOpened
-from app.engine.state import ExecutorState, has_timers, questions, status
+from app.engine.state import ExecutorState, has_timers, questions, status, usage_of
+from app.engine.talk import Usage
 from app.engine.values import ext_hook, to_json
 from app.services.facts import GivenInput, TurnFacts
 from app.services.runs import RunRecord, TurnRecord
 from app.services.workflows import VersionRecord, WorkflowRecord
 
 Json = dict[str, Any]
-NO_USAGE: Final = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0, "estimated": False}
+NO_USAGE: Final = usage_words(Usage())
 _given: Final = msgspec.msgpack.Decoder(GivenInput, ext_hook=ext_hook)
 
 
@@ -43,7 +45,7 @@ def reply_of(facts: TurnFacts) -> Json:
         "version_number": facts.version,
         "outputs": state.outputs,
         "pauses": pauses_of(state),
-        "usage": NO_USAGE,
+        "usage": usage_words(usage_of(state)),
     }
 
 
@@ -91,7 +93,7 @@ def run_view(record: RunRecord) -> Json:
         "mode": run.mode,
         "user": run.user,
         "error": run.error,
-        "usage": NO_USAGE,
+        "usage": run.usage or NO_USAGE,
         "created_at": run.created_at,
         "updated_at": run.updated_at,
         "ended_at": run.ended_at,

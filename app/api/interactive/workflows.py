@@ -140,12 +140,13 @@ async def _limit(request: ApiRequest) -> int | None:
 )
 async def validate(request: ApiRequest) -> Reply:
     services = services_of(request)
-    record = await services.workflows.get(workspace_of(request), await workflow_id_of(request))
+    workspace = workspace_of(request)
+    record = await services.workflows.get(workspace, await workflow_id_of(request))
     fields = Fields(await json_object(request))
     fields.only(("graph",))
     fields.done()
     graph = fields.body.get("graph")
-    checked = services.workflows.check(record.source if graph is None else graph)
+    checked = await services.workflows.check(workspace, record.source if graph is None else graph)
     errors, warnings = (
         [{"path": fault.path, "message": fault.message} for fault in faults]
         for faults in (checked.faults, checked.warnings)

@@ -2,16 +2,20 @@
 
 from app.engine.kind import NodeKind
 from app.engine.nodes.ask import Ask
+from app.engine.nodes.code import Code
 from app.engine.nodes.condition import Condition
 from app.engine.nodes.end import End
 from app.engine.nodes.http import Http
+from app.engine.nodes.llm import Llm
 from app.engine.nodes.message import Message
 from app.engine.nodes.no_op import NoOp
 from app.engine.nodes.set import Set
 from app.engine.nodes.show_state import ShowState
 from app.engine.nodes.start import Start
+from app.engine.nodes.template import Template
 from app.engine.nodes.wait import Wait
 
 CATALOGUE: dict[str, type[NodeKind]] = {
-    kind.kind: kind for kind in (Start, End, Message, Ask, Condition, Set, ShowState, NoOp, Wait, Http)
+    kind.kind: kind
+    for kind in (Start, End, Message, Ask, Condition, Set, ShowState, NoOp, Wait, Http, Template, Code, Llm)
 }

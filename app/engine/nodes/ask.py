@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from app.engine.kind import Answered, Choice, Context, Expired, Fail, Fault, Leave, NodeKind, Outcome, Reply
+from app.engine.kind import Answered, Choice, Claim, Context, Expired, Fail, Fault, Leave, NodeKind, Outcome, Reply
 from app.engine.kind import Ask as Question
 from app.engine.values import Value
 
@@ -41,8 +41,8 @@ class Ask(NodeKind, frozen=True, kw_only=True):
         normal = [choice.id for choice in self._offered()] if self.branch_on_choice else ["out"]
         return [*normal, "expired"] if self.on_expiry == "branch" else normal
 
-    def schemas(self, path: str) -> Iterable[tuple[str, Value]]:
-        return () if self.schema is None else ((f"{path}.schema", self.schema),)
+    def claims(self, path: str) -> Iterable[Claim]:
+        return () if self.schema is None else (Claim(f"{path}.schema", "schema", self.schema),)
 
     def _offered(self) -> list[OfferedChoice]:
         return [OfferedChoice(one) if isinstance(one, str) else one for one in self.choices]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -13,7 +11,16 @@ import msgspec
 
 from app.engine.seal import Sealed, unseal
 from app.engine.values import UnstorableValueError, Value, measure, to_json, to_text
-from app.ports import Clock, EffectContext, EffectError, HttpClient, HttpRequest, HttpResponse, StoreUnavailableError
+from app.ports import (
+    Clock,
+    EffectContext,
+    EffectError,
+    HttpClient,
+    HttpRequest,
+    HttpResponse,
+    StoreUnavailableError,
+    retry_after,
+)
 from app.services.performing.masking import Mask
 from app.services.performing.replies import cut, read, text_of
 from app.services.secrets import Secrets
@@ -78,7 +85,7 @@ class HttpPerformer:
                 "http_status",
                 f"the server answered {response.status_code}",
                 retryable=response.status_code in RETRYABLE,
-                retry_after_seconds=_retry_after(response.headers.get("retry-after"), self._clock.now()),
+                retry_after_seconds=retry_after.seconds(response.headers.get("retry-after"), self._clock.now()),
                 details={
                     "status_code": response.status_code,
                     "body": cut(mask.text(text_of(response.body, media)), ERROR_BODY),
@@ -177,16 +184,3 @@ def _json_of(body: Any) -> bytes:
 def _without_user(url: str) -> str:
     """The URL without the user and password in it."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", url)
-
-
-def _retry_after(header: str | None, now: float) -> float | None:
-    """Seconds; the header has seconds or a date."""
-    if header is None:
-        return None
-    if re.fullmatch(r"\s*[0-9]+\s*", header):
-        return float(header) if len(header) < 20 else 1e20
-    try:
-        date = parsedate_to_datetime(header)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None

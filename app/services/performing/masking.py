@@ -28,6 +28,13 @@ class Mask:
     def text(self, text: str) -> str:
         return self._forms.sub(MASK, text) if self._forms else text
 
+    def edge(self, text: str, at: int) -> int:
+        """The same place, or where the secret begins that lies across it."""
+        for match in self._forms.finditer(text) if self._forms else ():
+            if match.end() > at:
+                return min(match.start(), at)
+        return at
+
     def data(self, data: bytes) -> bytes:
         """Of no known charset."""
         if self._forms is None:
@@ -57,8 +64,14 @@ def _written(secret: str) -> str:
 
 
 def _character(character: str) -> str:
+    forms = spellings(character)
+    return forms[0] if len(forms) == 1 else f"(?:{'|'.join(forms)})"
+
+
+def spellings(character: str) -> list[str]:
+    """Patterns of all the ways to write it."""
     if character.isascii() and character.isalnum():
-        return character
+        return [character]
     encoded = "".join(f"%{byte:02x}" for byte in character.encode(errors="surrogatepass"))
     units = character.encode("utf-16-be", "surrogatepass").hex()
     escaped = "".join(rf"\u{units[at : at + 4]}" for at in range(0, len(units), 4))
@@ -67,7 +80,7 @@ def _character(character: str) -> str:
     forms += [r"\+"] if character == " " else []
     forms += [f"&{_named[character]};"] if character in _named else []
     forms += [rf"&\#(?:0*{ord(character)}|[xX]0*(?i:{ord(character):x}));"]
-    return f"(?:{'|'.join(forms)})"
+    return forms
 
 
 def _any_case(escape: str) -> str:

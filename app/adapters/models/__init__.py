@@ -1,0 +1,1 @@
+"""Models behind OpenAI-compatible servers. The libraries for it are large, so they are loaded when first needed."""

@@ -1,0 +1,141 @@
+"""Wires adapters to ports: the only file that knows which adapter fills which port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from app.adapters.addresses import AddressGuard
+from app.adapters.clock import SystemClock
+from app.adapters.http_client import GuardedHttp
+from app.adapters.ids import SystemIds
+from app.adapters.json_schema import SchemaChecker
+from app.adapters.meter import PrometheusMeter
+from app.adapters.models.client import OpenAIModels
+from app.adapters.mongo.database import Database
+from app.adapters.sandbox.both import Sandboxes
+from app.adapters.vault import Vault, key_of_folder
+from app.api.interactive.views import turn_reply
+from app.api.services import Services
+from app.engine.state import Limits
+from app.ports import Clock, Performer
+from app.services.checks import Checks
+from app.services.follow import Follow
+from app.services.forks import Forks
+from app.services.keys import Keys
+from app.services.performing.code import CodePerformer
+from app.services.performing.http import HttpPerformer
+from app.services.performing.model import ModelPerformer
+from app.services.performing.render import RenderPerformer
+from app.services.providers import Providers
+from app.services.runs import Runs
+from app.services.secrets import Secrets
+from app.services.turns import Turns
+from app.services.workflows import Workflows
+from app.services.workspaces import Workspaces
+from app.services.world import GraphCache, World
+from app.settings import Settings
+
+# Further performers by operation: a node kind that awaits an effect names one of these, or of `_performers`.
+PERFORMERS: dict[str, Performer] = {}
+
+
+def _performers(database: Database, settings: Settings, world: World) -> dict[str, Performer]:
+    """Which performer does which operation."""
+    clock, client = world.clock, GuardedHttp(AddressGuard(settings.outgoing_allow))
+    secrets, workspaces = build_secrets(database, settings, clock), Workspaces(database.accounts, clock)
+    providers, models = build_providers(database, settings, clock), OpenAIModels(client, clock)
+    return {
+        "http": HttpPerformer(client, secrets, workspaces, clock),
+        "code": CodePerformer(world.code),
+        "render": RenderPerformer(world.templates),
+        "model": ModelPerformer(models, providers.endpoint, world.texts, world.checker, clock, world.meter),
+    }
+
+
+def build_secrets(database: Database, settings: Settings, clock: Clock) -> Secrets:
+    """Secrets of workspaces."""
+    return Secrets(database.secrets, _vault(settings), clock)
+
+
+def build_providers(database: Database, settings: Settings, clock: Clock) -> Providers:
+    """Providers of models, with the operator's."""
+    return Providers(
+        database.providers,
+        _vault(settings),
+        clock,
+        build_secrets(database, settings, clock),
+        Workspaces(database.accounts, clock),
+        settings.shared_providers(),
+    )
+
+
+def _vault(settings: Settings) -> Vault:
+    """Under the operator's keys, else under the one in the data folder."""
+    keys = settings.secret_keys.get_secret_value() if settings.secret_keys else key_of_folder(settings.data_dir)
+    return Vault([key.strip() for key in keys.split(",") if key.strip()])
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The engine's bounds as set in the environment."""
+    return Limits(
+        turn_executions=settings.limit_turn_executions,
+        turn_seconds=settings.limit_turn_seconds,
+        node_executions=settings.limit_node_executions,
+        branches=settings.limit_parallel_branches,
+        text_bytes=settings.limit_text_bytes,
+        output_bytes=settings.limit_output_bytes,
+        state_bytes=settings.limit_state_bytes,
+        events_bytes=settings.limit_events_bytes,
+        reply_bytes=settings.limit_reply_bytes,
+        run_tokens=settings.limit_run_tokens,
+    )
+
+
+def build_world(
+    database: Database,
+    settings: Settings,
+    performers: Mapping[str, Performer],
+    registry: CollectorRegistry | None = None,
+) -> World:
+    """The services' world over a database; what it does is counted in `registry`. Closing it ends the sandboxes."""
+    ids, clock, sandboxes = SystemIds(), SystemClock(), Sandboxes(settings.limit_output_bytes)
+    world = World(
+        runs=database.runs,
+        workflows=database.workflows,
+        slots=database.slots,
+        clock=clock,
+        ids=ids,
+        checker=SchemaChecker(),
+        code=sandboxes.code,
+        templates=sandboxes.templates,
+        meter=PrometheusMeter(registry or CollectorRegistry()),
+        performers={},
+        render=turn_reply,
+        limits=limits_of(settings),
+        process=f"{os.getpid()}-{ids.object_id()}",
+        retention_seconds=settings.run_retention_days * 86_400.0,
+        graphs=GraphCache(database.workflows),
+        follow=Follow(database.runs, clock),
+        closing=[sandboxes.close],
+    )
+    world.performers.update({**_performers(database, settings, world), **performers})
+    return world
+
+
+def build_services(database: Database, settings: Settings, world: World) -> Services:
+    """What the HTTP handlers call."""
+    providers = build_providers(database, settings, world.clock)
+    checks = Checks(world.checker, world.code, world.templates, providers)
+    return Services(
+        turns=Turns(world),
+        runs=Runs(world),
+        forks=Forks(world),
+        workflows=Workflows(database.workflows, world.clock, world.ids, checks),
+        keys=Keys(database.accounts, world.clock, world.ids),
+        secrets=build_secrets(database, settings, world.clock),
+        providers=providers,
+        ready=database.ping,
+    )

@@ -1,0 +1,162 @@
+"""Performs `model`: finds the provider that is meant, asks it once, and passes its text on while it comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from app.engine.talk import ModelAnswer, ModelCall, ToolCall
+from app.engine.values import UnstorableValueError, Value, measure
+from app.ports import (
+    AnswerChecker,
+    Clock,
+    EffectContext,
+    EffectError,
+    Meter,
+    Models,
+    Reach,
+    Reaching,
+    StoreUnavailableError,
+    TextSink,
+)
+from app.services.performing.echo import Echo
+from app.services.performing.masking import Mask
+from app.services.performing.passing import MaskedText
+from app.services.performing.replies import cut
+
+ERROR_BODY: Final = 4 * 1024
+AWAY_SECONDS: Final = 0.5
+
+_fence: Final = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
+
+
+class ModelPerformer:
+    """Implements ports.Performer. `texts` hears what is streamed: the pieces of an attempt add up to its answer's text.
+    `checker` judges answers that must fit a schema."""
+
+    def __init__(
+        self,
+        models: Models,
+        reach: Reaching,
+        texts: TextSink,
+        checker: AnswerChecker,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self._meter = meter
+        self._models = models
+        self._checker = checker
+        self._reach = reach
+        self._texts = texts
+        self._clock = clock
+        self._echo = Echo()
+
+    async def perform(self, context: EffectContext) -> Value:
+        """A `talk.ModelAnswer` as a plain value."""
+        call = msgspec.convert(context.request, ModelCall)
+        reach = await self._reached(context.workspace, call)
+        secrets = list(reach.secrets) if reach else []
+        mask, passing = Mask(secrets), MaskedText(secrets)
+        hear = self._hearing(context, passing) if call.stream else None
+        try:
+            answer = await self._metered(context, call, reach, hear)
+        except EffectError as error:
+            raise _masked_error(error, mask) from None  # what it came of may hold secrets
+        if call.stream:
+            self._pass_on(context, passing.end())
+        answer = msgspec.structs.replace(_masked(answer, mask), streamed=call.stream)
+        if call.schema is not None and not answer.tool_calls:
+            answer = self._judged(answer, call.schema)
+        result: Value = msgspec.to_builtins(answer)
+        try:
+            measure(result)
+        except UnstorableValueError as error:
+            raise EffectError("invalid_value", f"the answer holds what cannot be kept: {error}") from error
+        return result
+
+    async def _reached(self, workspace: str, call: ModelCall) -> Reach | None:
+        """Nothing was sent yet, so a database that is away is waited for as long as the attempt may take."""
+        while True:
+            try:
+                return await self._reach(workspace, call.provider, call.model)
+            except StoreUnavailableError:
+                await self._clock.sleep(AWAY_SECONDS)
+
+    async def _metered(
+        self, context: EffectContext, call: ModelCall, reach: Reach | None, hear: Callable[[str], None] | None
+    ) -> ModelAnswer:
+        provider = "echo" if reach is None else reach.endpoint.name if reach.shared else "workspace"
+        began, outcome, usage = self._clock.now(), "cancelled", None
+        try:
+            answer = await self._answer(context, call, reach, hear)
+            outcome, usage = "ok", answer.usage
+            return answer
+        except EffectError as error:
+            outcome = error.error_type
+            raise
+        finally:
+            self._meter.model(provider, outcome, max(0.0, self._clock.now() - began), usage)
+
+    async def _answer(
+        self, context: EffectContext, call: ModelCall, reach: Reach | None, hear: Callable[[str], None] | None
+    ) -> ModelAnswer:
+        if reach is None:
+            return await self._echo.complete(call, hear)
+        return await self._models.complete(reach.endpoint, call, context.idempotency_key, hear)
+
+    def _judged(self, answer: ModelAnswer, schema: Value) -> ModelAnswer:
+        """With its text as JSON, and why it does not fit."""
+        try:
+            data: Value = msgspec.json.decode(_fenced(answer.text))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return msgspec.structs.replace(answer, misfits=("the answer is no JSON",))
+        misfits = tuple(f"{path or 'the answer'}: {message}" for path, message in self._checker.check(schema, data))
+        return msgspec.structs.replace(answer, data=data, misfits=misfits)
+
+    def _hearing(self, context: EffectContext, passing: MaskedText) -> Callable[[str], None]:
+        return lambda piece: self._pass_on(context, passing.feed(piece))
+
+    def _pass_on(self, context: EffectContext, text: str) -> None:
+        if text:
+            self._texts.piece(context.run_id, context.effect_id, context.attempt, text)
+
+
+def _fenced(text: str) -> str:
+    """What stands in a fenced block, where the whole text is one: models like to write them."""
+    found = _fence.fullmatch(text.strip())
+    return found[1] if found else text
+
+
+def _masked(answer: ModelAnswer, mask: Mask) -> ModelAnswer:
+    """Numbers of tokens stay numbers, even if a secret reads like one."""
+    return ModelAnswer(
+        text=mask.text(answer.text),
+        finish_reason=mask.text(answer.finish_reason),
+        usage=answer.usage,
+        provider=answer.provider,
+        model=mask.text(answer.model),
+        tool_calls=tuple(
+            ToolCall(id=mask.text(call.id), name=mask.text(call.name), arguments=mask.value(call.arguments))
+            for call in answer.tool_calls
+        ),
+        opaque=mask.value(answer.opaque),
+    )
+
+
+def _masked_error(error: EffectError, mask: Mask) -> EffectError:
+    """The body of a refusal is cut after it was masked: half a secret at its end would pass."""
+    details = {name: mask.value(value) for name, value in error.details.items() if name != "body"}
+    if "status_code" in error.details:
+        details["status_code"] = error.details["status_code"]
+    if isinstance(body := error.details.get("body"), str):
+        details["body"] = cut(mask.text(body), ERROR_BODY)
+    return EffectError(
+        error.error_type,
+        mask.text(error.message),
+        retryable=error.retryable,
+        retry_after_seconds=error.retry_after_seconds,
+        details=details,
+    )

@@ -31,14 +31,32 @@ def advance(walk: Walk) -> None:
 
 
 def _execute(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> None:
-    frame.last_node_id = visit.node.id
-    if isinstance(visit.wait, Entering) and not visit.failures and not _count(walk, frame, visit):
-        return
-    settle(walk, frame, visit, _outcome(walk, frame, visit))
+    if visit.holder is not None:
+        _notice(walk, frame, visit, visit.holder)
+    else:
+        frame.last_node_id = visit.node.id
+        if isinstance(visit.wait, Entering) and not visit.failures and not _count(walk, frame, visit):
+            return
+        settle(walk, frame, visit, _outcome(walk, frame, visit))
     if walk.event_bytes > walk.limits.events_bytes and not walk.ended:
         walk.fail("limit", "limit", f"a turn may make {walk.limits.events_bytes} bytes of events")
     if not walk.ended and walk.tokens() > walk.limits.run_tokens:
         walk.fail("limit", "token_limit", f"a run may use {walk.limits.run_tokens} tokens")
+
+
+def _notice(walk: Walk, frame: OpenFrame, side: OpenVisit, number: int) -> None:
+    """A side visit has ended: its holder is told."""
+    holder = next(visit for visit in frame.visits if visit.number == number)
+    context = NodeContext(walk, frame, holder)
+    walk.remove(frame, side)
+    if isinstance(side.wait, Failed):
+        holder.node.kind.noticed(context, _failure(side.wait))
+    elif isinstance(side.wait, Received):
+        holder.node.kind.noticed(context, side.wait.reply)
+
+
+def _failure(wait: Failed) -> Fail:
+    return Fail(wait.error_type, wait.error_message, details=wait.details)
 
 
 def _count(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> bool:
@@ -74,8 +92,7 @@ def _outcome(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
                     error_type=wait.error_type,
                     error_message=wait.error_message,
                 )
-            failure = Fail(wait.error_type, wait.error_message, details=wait.details)
-            return visit.node.kind.failed(context, failure)
+            return visit.node.kind.failed(context, _failure(wait))
         if isinstance(wait, Received):
             return visit.node.kind.receive(context, wait.reply)
         return visit.node.kind.enter(context)

@@ -7,8 +7,9 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from app.engine import ballot as votes
 from app.engine import messages as said
-from app.engine.kind import Answered, Expired, Succeeded, Woke
+from app.engine.kind import Answered, Decided, Expired, Succeeded, Woke
 from app.engine.messages import (
     Abort,
     Answer,
@@ -78,9 +79,34 @@ def _answer(walk: Walk, answers: tuple[GivenAnswer, ...], variables: dict[str, V
         walk.since_input.clear()
     for frame, visit in _visits(walk):
         if isinstance(visit.wait, Asking) and (answer := given.get(visit.wait.question.pause_id)):
+            if visit.wait.question.ballot is not None:
+                _vote(walk, frame, visit, visit.wait, visit.wait.question.ballot, answer)
+                continue
             walk.emit_of(frame, visit, said.UserSpoke, text=answer.text, value=answer.value, pause_id=answer.pause_id)
             frame.remember("user", answer.text)
             walk.wake(frame, visit, Received(Answered(answer.value, answer.text)))
+
+
+def _vote(
+    walk: Walk, frame: OpenFrame, visit: OpenVisit, wait: Asking, ballot: votes.Ballot, answer: GivenAnswer
+) -> None:
+    """Counts a vote. One that does not decide leaves the pause open."""
+    chosen, _ = votes.read(ballot, answer.value)
+    assert chosen is not None, "what cannot be read was refused"
+    counted, remaining = votes.cast(ballot, chosen, answer.voter, walk.now)
+    walk.emit_of(
+        frame,
+        visit,
+        said.VoteCast,
+        pause_id=answer.pause_id,
+        voter=answer.voter,
+        action=chosen.action,
+        remaining=remaining,
+    )
+    if remaining:
+        visit.wait = Asking(replace(wait.question, ballot=counted), wait.since)
+    else:
+        walk.wake(frame, visit, Received(Decided(chosen.action, counted.votes, chosen.arguments)))
 
 
 def _resume(walk: Walk, command: Resume) -> None:

@@ -8,7 +8,7 @@ from app.engine.kind import NodeError, Succeeded
 from app.engine.path import reserved_words
 from app.engine.seal import Sealed
 from app.engine.sealing import seal
-from app.engine.state import Received
+from app.engine.state import Asking, Received
 from app.engine.talk import Message, ModelAnswer
 from app.engine.times import to_iso
 from app.engine.values import UnstorableValueError, Value, measure, size_of, to_text
@@ -50,6 +50,8 @@ class NodeContext:
                 return dict(self._frame.variables)  # a copy: a value that held what it is stored in would have no end
             case "nodes":
                 return dict(self._frame.outputs)
+            case "pause" if isinstance(self._visit.wait, Asking):
+                return {"id": self._visit.wait.question.pause_id}
             case _:
                 raise LookupError(name)
 
@@ -96,6 +98,10 @@ class NodeContext:
         self._walk.event_bytes += len(text)
         self._walk.emit_of(self._frame, self._visit, said.Said, text=text)
         self._frame.remember("assistant", text)
+
+    def warn(self, message: str) -> None:
+        self._walk.event_bytes += len(message)
+        self._walk.emit(said.Warned, message=f"node {self._frame.path + self._visit.node.id!r}: {message}")
 
     def sealed(self, source: Value) -> Sealed:
         return seal(source, self, self._rendering)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from app.engine.ballot import Ballot, Vote
 from app.engine.seal import Sealed
 from app.engine.talk import Message, ModelAnswer
 from app.engine.values import Value
@@ -64,13 +65,14 @@ class Sleep(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A question to a person. `expires_at` in unix seconds, None: never."""
+    """A question to a person. `expires_at` in unix seconds, None: never. `ballot`: it is answered by votes."""
 
     kind: str
     prompt: str
     schema: Value = None
     choices: tuple[Choice, ...] = ()
     expires_at: float | None = None
+    ballot: Ballot | None = None
 
 
 class Fail(msgspec.Struct, frozen=True):
@@ -115,6 +117,14 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
+class Decided(msgspec.Struct, frozen=True, tag=True):
+    """What votes have decided; the last one did. `arguments`: instead of those of a tool's call; None: as they are."""
+
+    action: str
+    votes: tuple[Vote, ...]
+    arguments: Value = None
+
+
 class Woke(msgspec.Struct, frozen=True, tag=True):
     """The node's timer fired."""
 
@@ -123,7 +133,7 @@ class Expired(msgspec.Struct, frozen=True, tag=True):
     """Nobody answered in time."""
 
 
-Reply = Succeeded | Answered | Woke | Expired
+Reply = Succeeded | Answered | Decided | Woke | Expired
 
 
 class Context(Protocol):
@@ -153,11 +163,14 @@ class Context(Protocol):
     def say(self, text: str) -> None:
         """Says something to the user."""
 
+    def warn(self, message: str) -> None:
+        """Tells of something that does not stop the run."""
+
     def show_variables(self) -> None:
         """Makes an event of the runtime variables."""
 
     def sealed(self, template: Value) -> Sealed:
-        """As `value`, with places for the secrets that it refers to. Raises NodeError."""
+        """As `value`, with places for the secrets and links that it refers to. Raises NodeError."""
 
     memo: Value  # what the kind keeps between its outcomes of one execution, None at first
 
@@ -186,7 +199,9 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of every kind. A field's type is its shape; the class variables say how it is validated.
 
     `plain_texts`: fields that are text but no templates (the kind's own `faults` checks what they are); `rich_texts`: those
-    that are always rendered outside; `may_retry`: its config may have `retry`; `waits`: a cycle through it is no tight loop.
+    that are always rendered outside; `may_retry`: its config may have `retry`; `waits`: a cycle through it is no tight loop;
+    `notices`: fields that are sent when the node's question opens, the only ones that may read `{{pause.links}}`; they may
+    read secrets too.
     """
 
     kind: ClassVar[str]
@@ -195,6 +210,7 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     may_retry: ClassVar[bool] = False
     reads_secrets: ClassVar[bool] = False  # in its texts, which it renders by `sealed` for the performer of an effect
     waits: ClassVar[bool] = False
+    notices: ClassVar[frozenset[str]] = frozenset()
 
     def handles(self) -> Iterable[str]:
         """The outlets an edge may leave by (besides `error`)."""
@@ -227,3 +243,11 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def receive(self, ctx: Context, reply: Reply) -> Outcome:
         """What it does with what it waited for."""
         raise AssertionError(f"{type(self).__name__} waits for nothing, got {reply!r}")
+
+    def asked(self, ctx: Context, pause_id: str, question: Ask) -> Await | None:
+        """Its question is open: outside work to be done beside it, if any. Does not raise."""
+        return None
+
+    def noticed(self, ctx: Context, ended: Reply | Fail) -> None:
+        """Work beside its question has ended; the question stays open. Does not raise."""
+        raise AssertionError(f"{type(self).__name__} has nothing done beside it, got {ended!r}")

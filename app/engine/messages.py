@@ -1,9 +1,8 @@
 """What goes into a step (commands, imperative) and what comes out of it (events, past tense, numbered over the run)."""
 
-from __future__ import annotations
-
 import msgspec
 
+from app.engine.ballot import Ballot
 from app.engine.kind import Choice
 from app.engine.talk import Spent, Usage
 from app.engine.values import Value
@@ -17,7 +16,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Start(Command, frozen=True, kw_only=True):
     """Begins a run. `inputs` have been checked against the start node; `message` is the first user message, `welcome`
-    what the user is told before; `start_node` begins elsewhere than at the start."""
+    what the user is told before; `start_node` begins elsewhere than at the start; `starter` is who does, as a voter."""
 
     run_id: str
     workflow_id: str
@@ -28,14 +27,16 @@ class Start(Command, frozen=True, kw_only=True):
     message: str | None = None
     welcome: str | None = None
     start_node: str | None = None
+    starter: str | None = None
 
 
 class GivenAnswer(msgspec.Struct, frozen=True):
-    """The answer to one pause, already checked against its schema and choices."""
+    """The answer to one pause, already checked against its schema and choices. `voter`: who gives it; None: unknown."""
 
     pause_id: str
     value: Value
     text: str
+    voter: str | None = None
 
 
 class Answer(Command, frozen=True, kw_only=True):
@@ -61,8 +62,7 @@ class Stop(Command, frozen=True, kw_only=True):
 
 
 class EffectSucceeded(Command, frozen=True, kw_only=True):
-    """An effect brought its result. Ignored when the effect is no longer in flight, or in another attempt than `attempt`
-    (None: whichever)."""
+    """An effect brought its result. Ignored unless it is in flight, in this `attempt` (None: in any)."""
 
     effect_id: str
     result: Value
@@ -238,6 +238,16 @@ class QuestionOpened(NodeEvent, frozen=True, kw_only=True):
     schema: Value = None
     choices: tuple[Choice, ...] = ()
     expires_at: float | None = None
+    ballot: Ballot | None = None
+
+
+class VoteCast(NodeEvent, frozen=True, kw_only=True):
+    """A vote was counted. `remaining`: how many more the pause needs; 0: it is decided."""
+
+    pause_id: str
+    voter: str | None
+    action: str
+    remaining: int
 
 
 class QuestionExpired(NodeEvent, frozen=True, kw_only=True):
@@ -316,6 +326,7 @@ AnyEvent = (
     | StateShown
     | EdgeTaken
     | QuestionOpened
+    | VoteCast
     | QuestionExpired
     | Warned
     | FramePaused

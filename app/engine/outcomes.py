@@ -12,7 +12,7 @@ from app.engine.graph import Retry
 from app.engine.kind import Ask, Await, EndBranch, Fail, Leave, NodeError, Outcome, Sleep, Woke
 from app.engine.state import Asking, BackingOff, Effect, Entering, Question, Received, Sleeping, Working
 from app.engine.talk import MODEL
-from app.engine.values import UnstorableValueError, Value, measure
+from app.engine.values import UnstorableValueError, Value, measure, pack
 from app.engine.walk import OpenFrame, OpenVisit, Walk
 
 SANDBOXES = frozenset({"code", "render"})
@@ -31,8 +31,8 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
         case EndBranch(outputs=outputs):
             _end_branch(walk, frame, visit, outputs)
         case Await():
-            visit.effects += 1
-            visit.wait = Working(_effect(walk, frame, visit, outcome))
+            bound = None if outcome.operation == "render" else visit.node.timeout_seconds
+            visit.wait = Working(_effect(walk, frame, visit, outcome, bound))
         case Sleep(until=until) if until <= walk.now:
             walk.wake(frame, visit, Received(Woke()))
         case Sleep(until=until):
@@ -59,7 +59,7 @@ def _end_branch(walk: Walk, frame: OpenFrame, visit: OpenVisit, outputs: dict[st
         _fail(walk, frame, visit, fault)
         return
     frame.results.update(outputs)
-    frame.visits.remove(visit)
+    walk.remove(frame, visit)
     walk.emit_of(frame, visit, said.NodeFinished, output=outputs)
 
 
@@ -77,12 +77,13 @@ def _count_bytes(walk: Walk, output: Value) -> Fail | None:
     return None
 
 
-def _effect(walk: Walk, frame: OpenFrame, visit: OpenVisit, wanted: Await) -> Effect:
+def _effect(walk: Walk, frame: OpenFrame, visit: OpenVisit, wanted: Await, bound: float | None = None) -> Effect:
+    """The visit's next one. `bound`: in seconds, instead of what is wanted."""
+    visit.effects += 1
     seq = None
     if wanted.operation == MODEL:
         seq = walk.next_seq
         walk.emit_of(frame, visit, said.ModelCalled, streamed=wanted.streamed)
-    bound = None if wanted.operation == "render" else visit.node.timeout_seconds
     return Effect(
         id=f"{frame.path}{visit.node.id}#{visit.number}.{visit.effects}",
         operation=wanted.operation,
@@ -102,12 +103,18 @@ def _ask(walk: Walk, frame: OpenFrame, visit: OpenVisit, ask: Ask) -> None:
         schema=ask.schema,
         choices=ask.choices,
         expires_at=ask.expires_at,
+        ballot=ask.ballot,
     )
     walk.next_pause += 1
     walk.event_bytes += len(ask.prompt) + sum(len(choice.id) + len(choice.title) for choice in ask.choices)
+    if ask.ballot is not None:
+        walk.event_bytes += len(pack(ask.ballot))
     visit.wait = Asking(question, walk.now)
     walk.emit_of(frame, visit, said.QuestionOpened, **msgspec.structs.asdict(question))
     frame.remember("assistant", question.prompt)
+    beside = visit.node.kind.asked(NodeContext(walk, frame, visit), question.pause_id, ask)
+    if beside is not None:
+        walk.hold(frame, visit, Working(_effect(walk, frame, visit, beside)))
 
 
 # ---- failures

@@ -63,6 +63,11 @@ def is_secret(path: Path) -> bool:
     return path.braces == "{{" and path.first == "secret" and len(path.steps) == 1 and isinstance(path.steps[0], str)
 
 
+def is_links(path: Path) -> bool:
+    """`{{pause.links…}}`: likewise."""
+    return path.braces == "{{" and path.first == "pause" and path.steps[:1] == ("links",)
+
+
 def resolve(path: Path, scope: Scope) -> Value:
     """The value, as it is. Raises NodeError `invalid_reference` when something on the way is missing."""
     try:

@@ -1,4 +1,5 @@
-"""Values with places for secrets: rendered by the engine without them, filled by the performer of the effect.
+"""Values with places for secrets and for the links of a pause: the engine renders what is around them, the performer of the
+effect fills them in.
 
 The places stand beside the value, never in it, so that nothing that a user brings can pretend to be one.
 """
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from app.engine.values import Value
+from app.engine.values import Value, to_text
 
 Step = str | int
 
@@ -21,6 +22,14 @@ class SecretRef(msgspec.Struct, frozen=True, tag=True):
     name: str
 
 
+class LinksRef(msgspec.Struct, frozen=True, tag=True):
+    """`{{pause.links}}`, or what `steps` lead to in it. `source` as it was written, with its braces."""
+
+    steps: tuple[Step, ...]
+    optional: bool
+    source: str
+
+
 class Text(msgspec.Struct, frozen=True, tag=True):
     """What stands around it, rendered."""
 
@@ -28,14 +37,14 @@ class Text(msgspec.Struct, frozen=True, tag=True):
 
 
 class Seal(msgspec.Struct, frozen=True):
-    """The text at `path` is made of these parts."""
+    """The text at `path` is made of these parts; a single reference to links is no text but what it refers to."""
 
     path: tuple[Step, ...]
-    parts: tuple[Text | SecretRef, ...]
+    parts: tuple[Text | SecretRef | LinksRef, ...]
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """`value` shows each secret as its reference; `seals` say where they belong."""
+    """`value` shows each secret and each link as its reference; `seals` say where they belong."""
 
     value: Value
     seals: tuple[Seal, ...] = ()
@@ -44,6 +53,10 @@ class Sealed(msgspec.Struct, frozen=True):
         """Of the secrets that are needed, each once."""
         found = [part.name for seal in self.seals for part in seal.parts if isinstance(part, SecretRef)]
         return list(dict.fromkeys(found))
+
+    def has_links(self) -> bool:
+        """Does it need the links of a pause?"""
+        return any(isinstance(part, LinksRef) for seal in self.seals for part in seal.parts)
 
     def secret_fields(self) -> set[str]:
         """The outermost names under which there is one."""
@@ -54,16 +67,35 @@ class Sealed(msgspec.Struct, frozen=True):
         return [str(seal.path[1]).lower() for seal in self.seals if len(seal.path) > 1 and seal.path[0] == "headers"]
 
 
-def unseal(sealed: Sealed, secrets: Mapping[str, str]) -> Any:
-    """The value with its secrets. `secrets` has all of `names`."""
+def unseal(sealed: Sealed, secrets: Mapping[str, str], links: Value = None) -> Any:
+    """The value with its secrets and links. `secrets` has all of `names`. Raises LookupError for a link that is not
+    there."""
     value: Any = sealed.value
     for seal in sealed.seals:
-        parts = [part.text if isinstance(part, Text) else secrets[part.name] for part in seal.parts]
-        value = _put(value, seal.path, "".join(parts))
+        found = [_found(part, secrets, links) for part in seal.parts]
+        value = _put(value, seal.path, found[0] if len(found) == 1 else "".join(to_text(one) for one in found))
     return value
 
 
-def _put(value: Any, path: Sequence[Step], text: str) -> Any:
+def _found(part: Text | SecretRef | LinksRef, secrets: Mapping[str, str], links: Value) -> Value:
+    if isinstance(part, Text):
+        return part.text
+    if isinstance(part, SecretRef):
+        return secrets[part.name]
+    found = links
+    for step in part.steps:
+        if isinstance(step, int) and isinstance(found, list) and step < len(found):
+            found = found[step]
+        elif isinstance(step, str) and isinstance(found, dict) and step in found:
+            found = found[step]
+        elif part.optional:
+            return None
+        else:
+            raise LookupError(part.source)
+    return found
+
+
+def _put(value: Any, path: Sequence[Step], text: Value) -> Any:
     """A copy along the path."""
     if not path:
         return text

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import replace
 
+from app.engine.ballot import Ballot
 from app.engine.kind import Call, Choice, Reply
 from app.engine.talk import MODEL, Message, Spent, Usage
 from app.engine.values import Value, ext_hook, pack, unpack
@@ -60,7 +61,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an open pause asks. `expires_at` in unix seconds, None: never."""
+    """What an open pause asks. `expires_at` in unix seconds, None: never. `ballot`: it is answered by votes; `schema` is
+    then that of a tool's arguments."""
 
     pause_id: str
     kind: str
@@ -68,6 +70,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: Value = None
     choices: tuple[Choice, ...] = ()
     expires_at: float | None = None
+    ballot: Ballot | None = None
 
 
 class Entering(msgspec.Struct, frozen=True, tag=True):
@@ -121,7 +124,9 @@ Wait = Entering | Received | Failed | Working | Sleeping | BackingOff | Asking
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One execution of a node. `number` counts over the run; `failures`: of the node itself, attempts that failed;
-    `effects`: made so far; `rendered`: its rich texts, None until they are; `memo`: what its kind keeps."""
+    `effects`: made so far, those of its side visits included; `rendered`: its rich texts, None until they are; `memo`: what
+    its kind keeps. `holder`: this is a side visit, outside work beside the visit of that number in its frame: it is no
+    branch, has no events of its own, and ends with its holder at the latest."""
 
     node_id: str
     number: int
@@ -130,6 +135,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     effects: int = 0
     rendered: dict[str, Value] | None = None
     memo: Value = None
+    holder: int | None = None
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -151,14 +157,15 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transcript: tuple[Message, ...] = ()
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What `sys` shows of the run. `started_at` in unix seconds."""
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `sys` shows of the run, `started_at` in unix seconds; and `starter`, who began it, as a voter is called."""
 
     run_id: str
     workflow_id: str
     version: int
     user: str | None
     started_at: float
+    starter: str | None = None
 
 
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

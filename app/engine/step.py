@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from app.engine import messages as said
 from app.engine.advance import advance
+from app.engine.ballot import bar, read
 from app.engine.commands import apply
 from app.engine.graph import Graph
 from app.engine.messages import (
@@ -24,6 +25,7 @@ from app.engine.messages import (
     DeadlinePassed,
     EffectFailed,
     EffectSucceeded,
+    GivenAnswer,
     Pause,
     Resume,
     Start,
@@ -124,13 +126,15 @@ def _begun(graphs: Mapping[str, Graph], command: Start, limits: Limits) -> tuple
         raise RefusedError("graph_mismatch", f"the graph {key} is not there")
     if command.start_node is not None and command.start_node not in graphs[key].nodes:
         raise RefusedError("unknown_node", f"there is no node {command.start_node!r} to start at")
-    _refuse_unstorable([command.inputs, command.variables, command.message, command.welcome, command.user])
+    told: list[Value] = [command.message, command.welcome, command.user, command.starter]
+    _refuse_unstorable([command.inputs, command.variables, *told])
     origin = Origin(
         run_id=command.run_id,
         workflow_id=command.workflow_id,
         version=command.version,
         user=command.user,
         started_at=command.now,
+        starter=command.starter,
     )
     state = ExecutorState(
         format=FORMAT,
@@ -194,14 +198,20 @@ def _refuse_answers(state: ExecutorState, command: Answer | Resume) -> None:
         question = opened.pop(given.pause_id, None)
         if question is None:
             raise RefusedError("pause_already_answered", f"{given.pause_id} is not open, or answered twice")
-        _refuse_misfit(question, given.value, command.now - stood)
-    _refuse_unstorable([command.variables, *([given.value, given.text] for given in command.answers)])
+        _refuse_misfit(state, question, given, command.now - stood)
+    brought: list[Value] = [[given.value, given.text, given.voter] for given in command.answers]
+    _refuse_unstorable([command.variables, *brought])
 
 
-def _refuse_misfit(question: Question, value: Value, now: float) -> None:
+def _refuse_misfit(state: ExecutorState, question: Question, given: GivenAnswer, now: float) -> None:
     if question.expires_at is not None and question.expires_at <= now:
         raise RefusedError("pause_expired", f"{question.pause_id} has expired")
-    if question.choices and value not in [choice.id for choice in question.choices]:
+    if question.ballot is not None:
+        if barred := bar(question.ballot, given.voter, state.origin.starter):
+            raise RefusedError(*barred)
+        if misfits := read(question.ballot, given.value)[1]:
+            raise RefusedError("invalid_answer", f"{question.pause_id}: {misfits}")
+    if question.choices and given.value not in [choice.id for choice in question.choices]:
         raise RefusedError("invalid_answer", f"{question.pause_id} takes one of its choices")
 
 

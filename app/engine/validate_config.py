@@ -11,7 +11,7 @@ from app.engine import rich, template
 from app.engine.graph import NodeConfig
 from app.engine.kind import Claim, Fault, NodeKind
 from app.engine.misfits import fields_of, misfits, place_of
-from app.engine.path import is_secret
+from app.engine.path import is_links, is_secret
 from app.engine.values import Value
 
 _common_fields: Final = fields_of(NodeConfig)
@@ -101,8 +101,10 @@ def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) ->
             except template.TemplateSyntaxError as error:
                 yield Fault(place, error.message)
                 continue
-            may_read = kind.reads_secrets and name != "default_output"
+            is_notice = name in kind.notices
+            may_read = (kind.reads_secrets and name != "default_output") or is_notice
             yield from _secret_faults(parsed, place, "a default" if name == "default_output" else kind.kind, may_read)
+            yield from _link_faults(parsed, place, is_notice)
             if parsed.is_rich or name in kind.rich_texts:
                 yield Claim(place, "template", text)
 
@@ -118,6 +120,16 @@ def _secret_faults(parsed: template.Template, place: str, reader: str, may_read:
     for found in secrets:
         if not is_secret(found):
             yield Fault(place, f"{found} names no secret: write {{{{secret.name}}}}")
+
+
+def _link_faults(parsed: template.Template, place: str, is_notice: bool) -> Iterator[Fault]:
+    """A rich text is rendered before the pause opens."""
+    if parsed.is_rich and is_notice and rich.mentions(parsed, "pause"):
+        yield Fault(place, "a text that reads the pause cannot be a rich template; it is given to plain ones only")
+        return
+    for found in parsed.paths:
+        if is_links(found) and not is_notice:
+            yield Fault(place, f"{found} can be read only where an approval notifies its approvers")
 
 
 def _texts(value: Value, path: str) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from app.engine.state import (
     Limits,
     Received,
     Visit,
+    Wait,
     Working,
 )
 from app.engine.talk import Message, Role, Spent, Usage, shortened
@@ -35,7 +36,7 @@ Ready = Entering | Received | Failed
 class OpenVisit:
     """A Visit that may change."""
 
-    __slots__ = ("effects", "failures", "memo", "node", "number", "rendered", "wait")
+    __slots__ = ("effects", "failures", "holder", "memo", "node", "number", "rendered", "wait")
 
     def __init__(self, node: Node, visit: Visit) -> None:
         self.node = node
@@ -45,6 +46,7 @@ class OpenVisit:
         self.effects = visit.effects
         self.rendered = visit.rendered
         self.memo = visit.memo
+        self.holder = visit.holder
 
     def freeze(self) -> Visit:
         return Visit(
@@ -55,6 +57,7 @@ class OpenVisit:
             effects=self.effects,
             rendered=self.rendered,
             memo=self.memo,
+            holder=self.holder,
         )
 
 
@@ -156,9 +159,9 @@ class Walk:
         self.next_seq += 1
 
     def emit_of(self, frame: OpenFrame, visit: OpenVisit, event: Callable[..., said.AnyEvent], **fields: Any) -> None:
-        """An event of a node's visit."""
-        node = visit.node
-        self.emit(event, node_id=node.id, node_name=node.name, path=frame.path + node.id, visit=visit.number, **fields)
+        """An event of a node's visit; of a side visit, one of its holder's."""
+        node, number = visit.node, visit.number if visit.holder is None else visit.holder
+        self.emit(event, node_id=node.id, node_name=node.name, path=frame.path + node.id, visit=number, **fields)
 
     # ---- tokens
 
@@ -174,9 +177,24 @@ class Walk:
         visit.wait = wait
         heappush(self.ready, (visit.number, frame, visit))
 
+    def hold(self, frame: OpenFrame, holder: OpenVisit, wait: Wait) -> None:
+        """Work beside a visit that waits for something else."""
+        side = Visit(node_id=holder.node.id, number=self.next_visit, wait=wait, holder=holder.number)
+        frame.visits.append(OpenVisit(holder.node, side))
+        self.next_visit += 1
+
+    def remove(self, frame: OpenFrame, visit: OpenVisit) -> None:
+        """The visit is over, and so are its side visits, whatever they wait for or have got."""
+        beside = [one for one in frame.visits if one.holder == visit.number]
+        for one in (visit, *beside):
+            frame.visits.remove(one)
+        if beside:
+            self.ready = [entry for entry in self.ready if entry[2] not in beside]
+            heapify(self.ready)
+
     def leave(self, frame: OpenFrame, visit: OpenVisit, handle: str) -> None:
         """The visit is over, its token goes along every edge of `handle`; without one the branch ends."""
-        frame.visits.remove(visit)
+        self.remove(frame, visit)
         edges = frame.graph.leaving(visit.node.id, handle)
         for edge in edges:
             self._take(frame, visit.node, edge)
@@ -202,7 +220,8 @@ class Walk:
             self.arrive(frame, target)
 
     def _branches(self) -> int:
-        return sum(len(frame.visits) + sum(frame.arrivals.values()) for frame in self.frames)
+        tokens = (sum(visit.holder is None for visit in frame.visits) for frame in self.frames)
+        return sum(tokens) + sum(sum(frame.arrivals.values()) for frame in self.frames)
 
     # ---- models
 

@@ -149,9 +149,27 @@ class RunMachine(RuleBasedStateMachine):
         begun = [event.visit for event in self.events if isinstance(event, said.NodeStarted)]
         ended = [event.visit for event in self.events if isinstance(event, said.NodeFinished)]
         assert len(begun) == len(set(begun)) and len(ended) == len(set(ended)) and set(ended) <= set(begun)
-        open_visits = {visit.number for visit in visits(self.at)}
+        open_visits = {visit.number for visit in visits(self.at) if visit.holder is None}
         assert self.at.ended or open_visits - set(begun) == self._not_entered()
         assert self.at.ended or set(begun) - set(ended) == open_visits & set(begun)
+
+    @invariant()
+    def what_is_beside_a_visit_goes_with_it(self) -> None:
+        for frame in self.at.frames:
+            asking = {visit.number: visit for visit in frame.visits if isinstance(visit.wait, Asking)}
+            for visit in frame.visits:
+                if visit.holder is not None and not self.at.held_at:
+                    assert isinstance(visit.wait, Working | BackingOff | Received | Failed)
+                    assert visit.number > visit.holder and asking[visit.holder].node_id == visit.node_id
+
+    @invariant()
+    def votes_are_by_distinct_voters_and_too_few(self) -> None:
+        for _, _, question in questions(self.at):
+            if (ballot := question.ballot) is not None:
+                voters = [vote.voter for vote in ballot.votes]
+                assert len(voters) == len(set(voters)) < ballot.required
+                assert not ballot.approvers or set(voters) <= {*ballot.approvers}
+                assert not ballot.forbid_self_approval or self.at.origin.starter not in voters
 
     def _not_entered(self) -> set[int]:
         """Tokens that have arrived while the run was about to be held."""

@@ -53,6 +53,22 @@ def _asks(draw: st.DrawFn) -> dict[str, Any]:
     return config
 
 
+@st.composite
+def _approvals(draw: st.DrawFn) -> dict[str, Any]:
+    """With notices that can and cannot be made."""
+    approvers = draw(st.sampled_from([None, ["u", "ann", "bob"]]))
+    config: dict[str, Any] = {"message": draw(_texts), "required_approvals": draw(st.sampled_from([1, 2]))}
+    config |= {} if approvers is None else {"approvers": approvers, "forbid_self_approval": draw(st.booleans())}
+    if draw(st.booleans()):
+        config["fields"] = [{"name": "n", "type": "number", "required": draw(st.booleans()), "default": "{{start.a?}}"}]
+    if draw(st.booleans()):
+        config["notify"] = {"url": draw(_texts), "method": "POST", "body": draw(_notices)}
+    if draw(st.booleans()):
+        config |= {"expires_in_seconds": draw(st.sampled_from([10, 100])), "on_expiry": draw(_on_expiry)}
+    return config
+
+
+_notices = st.sampled_from(["{{pause.links}}", "{{secret.a}} {{pause.id}} {{pause.links[0].url}}", {"v": "[[v?]]"}])
 _on_expiry = st.sampled_from(["fail", "branch", "branch"])
 _retries = st.builds(
     lambda attempts, delay, backoff: {"max_attempts": attempts, "delay_seconds": delay, "backoff": backoff},
@@ -63,6 +79,7 @@ _retries = st.builds(
 _configs: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "message": st.builds(lambda text: {"text": text}, _texts),
     "ask": _asks(),
+    "approval": _approvals(),
     "condition": st.builds(lambda text: {"cases": [{"handle": "yes", "expression": text}]}, _expressions),
     "set": st.builds(lambda value: {"values": {"v": value}}, _values),
     "show_state": st.just({}),
@@ -126,7 +143,7 @@ def _another(
     return edge(nodes[index]["id"], draw(st.sampled_from(nodes[first:]))["id"], handle)
 
 
-_kinds = ["ask", "ask", "ask", "probe", "probe", "probe", *_configs]
+_kinds = ["ask", "ask", "ask", "approval", "approval", "probe", "probe", "probe", *_configs]
 _error = {"branch": ["error"], "default": [], "fail": []}
 
 

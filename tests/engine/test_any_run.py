@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
+from app.engine.ballot import bar
 from app.engine.messages import (
     Abort,
     Answer,
@@ -44,6 +45,7 @@ class AnyRun(RunMachine):
         self.source, self.limits = graph, limits
         self.graphs = {KEY: compiled(graph)}
         words: dict[str, Any] = {"run_id": RUN, "workflow_id": WORKFLOW, "version": 0, "user": "u", "message": message}
+        words["starter"] = "u"
         self.do(Start(now=BEGIN, inputs=values, variables=values, **words))
 
     # ---- what is in order
@@ -62,8 +64,17 @@ class AnyRun(RunMachine):
     def _fitting(self, value: Any, which: int, several: bool) -> tuple[GivenAnswer, ...]:
         opened = [question for _, _, question in questions(self.at)]
         wanted = opened if several else [opened[which % len(opened)]]
-        fitted = [(q.pause_id, q.choices[which % len(q.choices)].id if q.choices else value) for q in wanted]
-        return tuple(GivenAnswer(pause_id, given, "text") for pause_id, given in fitted)
+        return tuple(self._fit(question, value, which) for question in wanted)
+
+    def _fit(self, question: Question, value: Any, which: int) -> GivenAnswer:
+        if question.ballot is None:
+            given = question.choices[which % len(question.choices)].id if question.choices else value
+            return GivenAnswer(question.pause_id, given, "text")
+        ballot = question.ballot
+        fields = {field.name: which for field in ballot.fields}
+        vote = {"action": ballot.actions[which == 3].id, "fields": fields}
+        voters = [v for v in ballot.approvers or ("x", None, "y", "z") if bar(ballot, v, "u") is None]
+        return GivenAnswer(question.pause_id, vote, "text", voters[which % len(voters)])
 
     @rule(
         passing=seconds,
@@ -74,14 +85,18 @@ class AnyRun(RunMachine):
     def settle(self, passing: int, which: int, outcome: str | None) -> None:
         self.now += passing
         effect = effects(self.at)[which % len(effects(self.at))]
-        made = self.do(self._settled(effect.id, outcome, effect.attempt if which % 2 else None))
+        attempt = effect.attempt if which % 2 else None
+        made = self.do(self._settled(effect.id, outcome, attempt, effect.operation))
         assert made is not None and (effect.id, effect.attempt) not in self.announced
         if outcome not in ("fail", "retry"):
             self.succeeded.add(effect.id)
 
-    def _settled(self, effect_id: str, outcome: str | None, attempt: int | None) -> EffectSucceeded | EffectFailed:
+    def _settled(
+        self, effect_id: str, outcome: str | None, attempt: int | None, operation: str = "probe"
+    ) -> EffectSucceeded | EffectFailed:
         if outcome not in ("fail", "retry"):
-            return EffectSucceeded(now=self.now, effect_id=effect_id, attempt=attempt, result=outcome)
+            result: Any = outcome if operation == "probe" else {"status_code": 200, "body": outcome, "sent": None}
+            return EffectSucceeded(now=self.now, effect_id=effect_id, attempt=attempt, result=result)
         return EffectFailed(
             now=self.now,
             effect_id=effect_id,
@@ -152,7 +167,7 @@ class AnyRun(RunMachine):
 
     def _wrong_answers(self, which: int) -> dict[str, tuple[GivenAnswer, ...]]:
         opened = [question for _, _, question in questions(self.at)]
-        chosen = next((q.pause_id for q in opened if q.choices), "pause_0")
+        chosen = next((q.pause_id for q in opened if q.choices or q.ballot), "pause_0")
         mine = opened[0].pause_id if opened else "pause_0"
         never = (GivenAnswer(f"pause_{which}000", 1, "1"),)
         return {

@@ -73,9 +73,7 @@ def test_the_request_has_references_where_the_author_wrote_them(
 ) -> None:
     found = asked(bench(**config))["fields"]
     assert {name: found["value"][name] for name in fields} == fields
-    assert [(seal["path"], seal["parts"]) for seal in found["seals"]] == [
-        (tuple(path), tuple(parts)) for path, parts in seals
-    ]
+    assert [(seal["path"], seal["parts"]) for seal in found["seals"]] == [(path, parts) for path, parts in seals]
 
 
 def test_the_effect_is_a_plain_value_with_the_settings_beside_the_fields() -> None:

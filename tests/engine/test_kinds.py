@@ -160,9 +160,10 @@ def test_only_what_waits_can_receive() -> None:
             "template": {"template": ""},
             "code": {"code": ""},
             "llm": {"prompt": ""},
+            "approval": {"message": ""},
         }
         made: NodeKind = node_kind(**required.get(kind, {}))
-        if kind not in ("ask", "wait", "no_op"):
+        if kind not in ("ask", "approval", "wait", "no_op"):
             with pytest.raises(AssertionError):
                 made.receive(None, Expired())  # type: ignore[arg-type]
     with pytest.raises(AssertionError):

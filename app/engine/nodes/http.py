@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from app.engine.kind import Await, Context, Fail, Fault, Leave, NodeKind, Outcome, Reply, Succeeded
-from app.engine.values import Value
+from app.engine.values import Value, pack, unpack
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
@@ -53,6 +53,10 @@ class Http(NodeKind, frozen=True, kw_only=True):
             yield Fault(f"{path}.auth.{name}", f"is required with type {self.auth.type}")
 
     def enter(self, ctx: Context) -> Outcome:
+        return Await("http", self.request(ctx)[0], once=True, timeout_seconds=self.timeout_seconds)
+
+    def request(self, ctx: Context) -> tuple[dict[str, Value], bool]:
+        """What the performer gets, and whether it needs the links of a pause. Raises NodeError."""
         fields = {
             "url": self.url,
             "params": self.params,
@@ -60,15 +64,16 @@ class Http(NodeKind, frozen=True, kw_only=True):
             "body": self.body,
             "auth": {name: value for name, value in msgspec.structs.asdict(self.auth).items() if value is not None},
         }
-        request = {
-            "fields": msgspec.to_builtins(ctx.sealed(fields)),
+        sealed = ctx.sealed(fields)
+        request: dict[str, Value] = {
+            "fields": {"value": sealed.value, "seals": unpack(pack(sealed.seals))},  # as it comes from the store
             "method": self.method,
             "body_type": self.body_type,
             "response_format": self.response_format,
             "follow_redirects": self.follow_redirects,
             "fail_on_status": self.fail_on_status,
         }
-        return Await("http", request, once=True, timeout_seconds=self.timeout_seconds)
+        return request, sealed.has_links()
 
     def receive(self, ctx: Context, reply: Reply) -> Outcome:
         if not isinstance(reply, Succeeded) or not isinstance(reply.result, dict):

@@ -37,8 +37,14 @@ def needs(scope: Scope) -> Guard:
         if not may(key.scopes, scope):
             raise PermissionDeniedException(f"this needs a key with the scope {scope}")
         connection.scope["state"]["workspace"] = key.workspace
+        connection.scope["state"]["key"] = key.id
 
     return guard
+
+
+def caller_of(request: ApiRequest) -> str:
+    """The key that a guard let pass, as a voter is called."""
+    return f"key:{request.scope['state']['key']}"
 
 
 def workspace_of(request: ApiRequest) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
+from app.engine.ballot import bar, read
 from app.engine.messages import GivenAnswer
 from app.engine.state import ExecutorState, Question, questions
 from app.engine.values import Value, size_of, to_text
@@ -24,8 +27,8 @@ def has_answer(request: TurnRequest) -> bool:
 def resolve(
     request: TurnRequest, state: ExecutorState, aim: tuple[str, ...] | None, checker: AnswerChecker, limit: int
 ) -> tuple[GivenAnswer, ...]:
-    """The answers by pause. Raises ServiceError: ambiguous_answer, unknown_pause, pause_already_answered, invalid_answer,
-    too_large. `aim`: the pauses open at the first read at rest."""
+    """The answers by pause. Raises ServiceError: ambiguous_answer, unknown_pause, pause_already_answered, not_an_approver,
+    self_approval, already_voted, invalid_answer, too_large. `aim`: the pauses open at the first read at rest."""
     opened = {question.pause_id: question for _, _, question in questions(state)}
     if request.answers is not None:
         check_open(request.answers, state)
@@ -37,6 +40,7 @@ def resolve(
             check_open(aim, state)
             raise ServiceError("pause_already_answered", "the pause was answered by someone else")
         given = dict.fromkeys(opened, request.answer)
+    check_voter([opened[pause_id] for pause_id in given], request.voter, state)
     faults: list[Detail] = []
     answers = []
     for pause_id, value in given.items():
@@ -48,7 +52,7 @@ def resolve(
             )
         value, wrong = fit(opened[pause_id], value, checker)
         faults += [Detail(_below(place, path), message) for path, message in wrong]
-        answers.append(GivenAnswer(pause_id, value, text))
+        answers.append(GivenAnswer(pause_id, value, text, request.voter))
     if faults:
         raise ServiceError("invalid_answer", "the answer does not fit what is asked", details=faults)
     return tuple(answers)
@@ -73,8 +77,25 @@ def check_open(named: Iterable[str], state: ExecutorState) -> None:
         raise ServiceError("unknown_pause", message, details=[Detail(f"answers.{pause_id}", "is unknown")])
 
 
+def check_voter(asked: Iterable[Question], voter: str | None, state: ExecutorState) -> None:
+    """Raises ServiceError unless the voter may answer all of these."""
+    for question in asked:
+        barred = None if question.ballot is None else bar(question.ballot, voter, state.origin.starter)
+        if barred is not None:
+            raise ServiceError(*barred)
+
+
 def fit(question: Question, value: Value, checker: AnswerChecker) -> tuple[Value, list[tuple[str, str]]]:
-    """The value as the node gets it (a choice by its id), and everything that does not fit."""
+    """The value as the node gets it (a choice by its id, a vote with all its fields), and everything that does not fit."""
+    if question.ballot is not None:
+        chosen, wrong = read(question.ballot, value)
+        if chosen is None:
+            return value, wrong
+        arguments = chosen.arguments
+        if arguments is not None and question.schema is not None:
+            misfits = checker.check(question.schema, arguments)
+            wrong = [(_below("arguments", place), message) for place, message in misfits]
+        return msgspec.structs.asdict(chosen), wrong
     if question.choices:
         found = next((c.id for c in question.choices if value == c.id), None)
         found = found or next((c.id for c in question.choices if isinstance(value, str) and value == c.title), None)

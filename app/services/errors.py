@@ -20,6 +20,8 @@ Code = Literal[
     "unknown_pause",  # 422
     "idempotency_mismatch",  # 422
     "too_large",  # 422
+    "not_an_approver",  # 403
+    "self_approval",  # 403
     "run_ended",  # 409, as all below
     "run_active",
     "run_paused",
@@ -28,6 +30,7 @@ Code = Literal[
     "turn_mismatch",
     "pause_already_answered",
     "pause_expired",
+    "already_voted",
     "version_conflict",
     "graph_mismatch",
     "state_gone",  # 410

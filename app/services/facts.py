@@ -53,6 +53,7 @@ class TurnRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `answer_given`: `data`, `message` or `answers` carries an answer (the dialect's order of precedence has been applied).
     `body_hash`: over canonical JSON, version and route. `wait_seconds`: how long the caller waits for the turn to close.
+    `user`: who acts, as the caller says; `voter`: who acts, as a vote or a start keeps it.
     """
 
     workspace: str
@@ -70,6 +71,7 @@ class TurnRequest(msgspec.Struct, frozen=True, kw_only=True):
     welcome_message: str | None = None
     start_node: str | None = None
     user: str | None = None
+    voter: str | None = None
     expected_turn: int | None = None
     on_busy: str = "reject"
     wait_seconds: float = 300.0

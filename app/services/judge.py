@@ -25,6 +25,9 @@ _REFUSALS: dict[str, Code] = {
     "missing_answer": "missing_answer",
     "invalid_answer": "invalid_answer",
     "pause_expired": "pause_expired",
+    "already_voted": "already_voted",
+    "not_an_approver": "not_an_approver",
+    "self_approval": "self_approval",
     "graph_mismatch": "graph_mismatch",
     "unstorable_value": "invalid_value",
 }

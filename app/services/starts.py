@@ -114,6 +114,7 @@ class Starts:
             message=request.message,
             welcome=request.welcome_message,
             start_node=request.start_node,
+            starter=request.voter,
         )
         try:
             made = step(graphs, None, command, self._world.limits)

@@ -156,11 +156,13 @@ class RunMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_beside_a_visit_goes_with_it(self) -> None:
         for frame in self.at.frames:
-            asking = {visit.number: visit for visit in frame.visits if isinstance(visit.wait, Asking)}
+            holders = {visit.number: visit for visit in frame.visits if visit.holder is None}
             for visit in frame.visits:
-                if visit.holder is not None and not self.at.held_at:
+                if visit.holder is not None:
+                    holder = holders[visit.holder]
+                    assert (holder.number < visit.number, holder.node_id) == (True, visit.node_id)
                     assert isinstance(visit.wait, Working | BackingOff | Received | Failed)
-                    assert visit.number > visit.holder and asking[visit.holder].node_id == visit.node_id
+                    assert isinstance(holder.wait, Asking) or self.at.pausing or self.at.held_at
 
     @invariant()
     def votes_are_by_distinct_voters_and_too_few(self) -> None:

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.engine.ballot import Action, Ballot, Field, Vote, bar, cast, read
+from app.engine.ballot import Action, Ballot, Field, Vote
 from app.engine.messages import Answer, GivenAnswer, Pause, Resume
-from app.engine.nodes import CATALOGUE
 from app.engine.state import decode, encode, questions
 from app.engine.step import RefusedError, Step
-from app.engine.validate import check
-from tests.engine.graphs import BEGIN, Bench, edge, line, node, source
+from tests.engine.graphs import BEGIN, Bench, edge, node, source
 
 AMOUNT = {"name": "amount", "type": "number", "required": True, "default": "{{limit}}"}
 NOTE = {"name": "note", "type": "paragraph", "max_length": 5}
@@ -181,6 +179,13 @@ def test_only_approvers_vote_and_not_on_a_run_of_their_own() -> None:
     assert lenient.status == "completed"
 
 
+def test_what_is_no_vote_is_refused() -> None:
+    run = bench()
+    assert [refused(run, value, "ann") for value in ("maybe", {"action": "approve", "fields": {"x": 1}})] == [
+        "invalid_answer"
+    ] * 2
+
+
 def test_whoever_is_unknown_is_not_taken_for_the_starter() -> None:
     run = bench(None, forbid_self_approval=True)
     vote(run, "approve", None)
@@ -217,175 +222,3 @@ def test_nobody_in_time() -> None:
     vote(run, "approve", "ann")
     run.wait(60)
     assert (run.at.outputs, run.at.expired) == ({"late": None}, ("pause_1",))
-
-
-# ---- what a vote may say
-
-
-FORM = Ballot(
-    actions=(Action("approve", "Yes, do"), Action("reject", "No"), Action("No", "Later")),
-    fields=(
-        Field(name="n", type="number", required=True),
-        Field(name="t", max_length=3),
-        Field(name="b", type="boolean", default=True),
-        Field(name="s", type="select", options=("x", "y"), required=True, default="y"),
-    ),
-)
-PLAIN = Ballot(actions=FORM.actions)
-TOOL = Ballot(
-    actions=(Action("approve", "Approve"), Action("deny", "Deny")),
-    tool_name="mail",
-    tool_call_id="c1",
-    arguments={"to": "bob"},
-)
-
-
-@pytest.mark.parametrize(
-    ("asked", "value", "action", "fields"),
-    [
-        (PLAIN, "approve", "approve", {}),
-        (PLAIN, "Yes, do", "approve", {}),
-        (PLAIN, "No", "No", {}),  # an id goes before a title
-        (PLAIN, {"action": "Later", "fields": {}, "reason": ""}, "No", {}),
-        (PLAIN, {"action": "approve", "fields": None, "reason": None, "arguments": None}, "approve", {}),
-        (FORM, {"action": "approve", "fields": {"n": 2**70}}, "approve", {"n": 2**70, "t": None, "b": True, "s": "y"}),
-        (
-            FORM,
-            {"action": "reject", "fields": {"n": 1.5, "t": "abc", "b": False, "s": "x"}},
-            "reject",
-            {"n": 1.5, "t": "abc", "b": False, "s": "x"},
-        ),
-        (TOOL, "Deny", "deny", {}),
-    ],
-)
-def test_a_vote_is_read_and_read_the_same_again(asked: Ballot, value: Any, action: str, fields: Any) -> None:
-    chosen, faults = read(asked, value)
-    assert chosen is not None and faults == []
-    assert (chosen.action, chosen.fields, chosen.reason) == (action, fields, None)
-    again = {"action": chosen.action, "fields": chosen.fields, "reason": chosen.reason, "arguments": chosen.arguments}
-    assert read(asked, again) == (chosen, [])
-
-
-def test_arguments_replace_those_of_a_tools_call() -> None:
-    chosen, _ = read(TOOL, {"action": "approve", "arguments": {"to": "eve"}})
-    assert chosen is not None and chosen.arguments == {"to": "eve"}
-
-
-ACTIONS = "must be one of ['approve', 'reject', 'No']"
-
-
-@pytest.mark.parametrize(
-    ("asked", "value", "faults"),
-    [
-        (PLAIN, "maybe", [("", ACTIONS)]),
-        (PLAIN, "APPROVE", [("", ACTIONS)]),
-        (PLAIN, None, [("", "must be an action, or an object with action, fields and reason")]),
-        (PLAIN, True, [("", "must be an action, or an object with action, fields and reason")]),
-        (PLAIN, {}, [("action", "is required")]),
-        (PLAIN, {"action": ["approve"]}, [("action", ACTIONS)]),
-        (PLAIN, {"action": "approve", "fields": {"n": 1}}, [("fields.n", "is unknown")]),
-        (PLAIN, {"action": "approve", "arguments": {"a": 1}}, [("arguments", "is not asked for")]),
-        (TOOL, {"action": "approve", "arguments": [1]}, [("arguments", "must be an object")]),
-        (TOOL, {"action": "approve", "fields": {"n": 1}}, [("fields", "is not asked for"), ("fields.n", "is unknown")]),
-        (FORM, "approve", [("fields.n", "is required")]),
-        (FORM, {"action": "approve", "fields": [1]}, [("fields", "must be an object")]),
-        (
-            FORM,
-            {"actoin": 1, "action": "x", "reason": 1, "fields": {"n": "1", "t": "long", "b": "no", "s": "", "u": 0}},
-            [
-                ("actoin", "is unknown"),
-                ("action", ACTIONS),
-                ("reason", "must be a text"),
-                ("fields.u", "is unknown"),
-                ("fields.n", "must be a number"),
-                ("fields.t", "must have at most 3 characters"),
-                ("fields.b", "must be a boolean"),
-                ("fields.s", "is required"),
-            ],
-        ),
-        (
-            FORM,
-            {"action": "approve", "fields": {"n": True, "s": "z"}},
-            [
-                ("fields.n", "must be a number"),
-                ("fields.s", "must be one of ['x', 'y']"),
-            ],
-        ),
-    ],
-)
-def test_everything_that_is_wrong_is_listed(asked: Ballot, value: Any, faults: Any) -> None:
-    assert read(asked, value) == (None, faults)
-    run = bench()
-    assert refused(run, "maybe", "ann") == "invalid_answer"
-
-
-def test_a_ballot_is_decided_by_the_rules_alone() -> None:
-    two = Ballot(actions=PLAIN.actions, required=2)
-    chosen, _ = read(two, "approve")
-    assert chosen is not None
-    once, left = cast(two, chosen, "a", 1.0)
-    assert (left, bar(once, "a", None), bar(once, "b", None)) == (1, ("already_voted", "'a' has voted"), None)
-    assert cast(once, chosen, "b", 2.0)[1] == 0
-
-
-# ---- faults of the config
-
-
-@pytest.mark.parametrize(
-    ("config", "places"),
-    [
-        ({}, []),
-        ({"message": None}, ["message"]),
-        ({"actions": []}, ["actions"]),
-        ({"actions": [{"id": "out"}, {"id": ""}, {"id": "a"}, {"id": "a"}, {"id": "{{x}}"}]},
-         ["actions[0].id", "actions[4].id", "actions[1].id", "actions[3].id"]),
-        ({"actions": [{"id": one} for one in ("error", "else", "expired")]},
-         ["actions[0].id", "actions[1].id", "actions[2].id"]),
-        ({"fields": [{"name": "a"}, {"name": "a"}, {"name": ""}]}, ["fields[1].name", "fields[2].name"]),
-        ({"fields": [{"name": "a", "type": "json"}, {"label": "x"}]}, ["fields[0].type", "fields[1].name"]),
-        ({"fields": [{"name": "a", "type": "select"}]}, ["fields[0].options"]),
-        ({"fields": [{"name": "a", "type": "select", "options": ["x", "x", ""]}]},
-         ["fields[0].options[1]", "fields[0].options[2]"]),
-        ({"fields": [{"name": "a", "type": "number", "default": "x"}, {"name": "b", "type": "boolean", "default": 0}]},
-         ["fields[0].default", "fields[1].default"]),
-        ({"fields": [{"name": "a", "default": "long", "max_length": 3}]}, ["fields[0].default"]),
-        ({"fields": [{"name": "a", "type": "number", "default": "{{n}}"}]}, []),
-        ({"required_approvals": 0}, ["required_approvals"]),
-        ({"required_approvals": 2}, []),
-        ({"required_approvals": 2, "approvers": ["a"]}, ["required_approvals"]),
-        ({"approvers": []}, ["required_approvals"]),
-        ({"approvers": ["a", "a", ""]}, ["approvers[1]", "approvers[2]"]),
-        ({"on_expiry": "branch", "expires_in_seconds": 0}, ["on_expiry"]),
-        ({"retry": {"max_attempts": 2}}, ["retry"]),
-        ({"disabled": True}, ["disabled"]),
-        ({"on_error": "default", "default_output": 1}, ["on_error"]),
-        ({"notify": {}}, ["notify.url"]),
-        ({"notify": {"url": "x", "retry": {}, "auth": {"type": "bearer"}}}, ["notify.retry"]),
-        ({"notify": {"url": "x", "auth": {"type": "bearer"}}}, ["notify.auth.token"]),
-        ({"notify": {"url": "{{secret.a}}", "body": ["{{pause.links}} {{pause.links[0].url}} {{pause.id}}"]}}, []),
-        ({"message": "{{secret.a}}"}, ["message"]),
-        ({"message": "at {{pause.links}}", "fields": [{"name": "a", "default": "{{pause.links[0].url}}"}]},
-         ["message", "fields[0].default"]),
-    ],
-)  # fmt: skip
-def test_faults_have_their_places(config: dict[str, Any], places: list[str]) -> None:
-    config = {name: value for name, value in {"message": "ok?", **config}.items() if value is not None}
-    checked = check(line(node("ok", "approval", **config)), CATALOGUE)
-    known = [fault.path for fault in checked.faults if fault.path != "edges[0].source_handle"]
-    assert known == [f"nodes[1].config.{place}" for place in places]
-
-
-def test_links_are_read_nowhere_but_in_a_notice() -> None:
-    http = node("h", "http", url="x", body="{{pause.links}}", headers={"X": "{{ pause.links[0].url? }}"})
-    faults = check(line(http, node("m", "message", text="{{pause.links}}")), CATALOGUE).faults
-    places = ["nodes[1].config.body", "nodes[1].config.headers.X", "nodes[2].config.text"]
-    assert [fault.path for fault in faults] == places
-
-
-def test_the_ways_out_are_the_actions() -> None:
-    graph = decision(actions=[{"id": "a"}, {"id": "b"}], on_expiry="branch")
-    faults = check(graph, CATALOGUE).faults
-    assert [fault.message for fault in faults] == [
-        "unknown handle 'approve'; ok has a, b, expired",
-        "unknown handle 'reject'; ok has a, b, expired",
-    ]

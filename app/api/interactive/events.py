@@ -4,9 +4,12 @@ import shlex
 from collections.abc import Iterable
 from typing import Any, Final, assert_never
 
+import msgspec
+
 from app.api.ids import SPARE, to_uuid
 from app.api.interactive.model_words import NO_LATENCY, latency_words, model_words, spent_words
 from app.engine import messages as said
+from app.engine.ballot import Ballot
 from app.engine.kind import Choice
 from app.engine.state import Frame, Question, Visit
 
@@ -90,6 +93,25 @@ def _asked(question: Question | said.QuestionOpened) -> Json:
         "schema": question.schema,
         "choices": choices_of(question.choices),
         "expires_at": question.expires_at,
+        **ballot_of(question.kind, question.ballot),
+    }
+
+
+def ballot_of(kind: str, ballot: Ballot | None) -> Json:
+    """What a pause that is answered by votes shows besides; nothing of any other."""
+    if ballot is None:
+        return {}
+    if kind == "tool":
+        return {
+            "tool_name": ballot.tool_name,
+            "tool_call_id": ballot.tool_call_id,
+            "arguments": ballot.arguments,
+        }
+    return {
+        "actions": [msgspec.structs.asdict(action) for action in ballot.actions],
+        "fields": [{**msgspec.structs.asdict(field), "options": list(field.options)} for field in ballot.fields],
+        "required": ballot.required,
+        "votes": [{"voter": vote.voter, "action": vote.action, "at": vote.at} for vote in ballot.votes],
     }
 
 
@@ -119,6 +141,8 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return _edge(run_id, event)
         case said.QuestionOpened():
             return "busy_wait_for_user_message", _asked(event)
+        case said.VoteCast():
+            return "vote_cast", _vote(event)
         case said.QuestionExpired(pause_id=pause_id):
             message = f"nobody answered {pause_id} in time"
             return "workflow_warning", {"warning_message": message, "pause_id": pause_id}
@@ -132,6 +156,15 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return _end(event)
         case _:
             assert_never(event)
+
+
+def _vote(event: said.VoteCast) -> Json:
+    return {
+        "pause_id": event.pause_id,
+        "voter": event.voter,
+        "action": event.action,
+        "remaining": event.remaining,
+    }
 
 
 def _request(event: said.HttpRequested) -> Json:

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import post
 
-from app.api.auth import needs, workspace_of
+from app.api.auth import caller_of, needs, workspace_of
 from app.api.describe import described
 from app.api.fields import json_object
 from app.api.idempotency import HEADER, body_hash, idempotency_key
@@ -63,6 +63,7 @@ def _call(request: ApiRequest, workflow_id: str, body: dict[str, Any]) -> Call:
     return Call(
         workspace=workspace_of(request),
         workflow_id=workflow_id,
+        caller=caller_of(request),
         version=version,
         key=request.headers.get(HEADER),
         body_hash=body_hash(f"POST /v1/workflows/{workflow_id}/execute", body, version),

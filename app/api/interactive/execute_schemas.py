@@ -40,7 +40,8 @@ class RunInput(Shape, frozen=True, kw_only=True):
     miscellaneous: Object | None = None
     workflow_id: str | None = None
     version_number: Count | None = None
-    run_by: Annotated[str, Meta(description="Who acts.")] | None = None
+    run_by: Annotated[str, Meta(description="Who acts: starts the run, or votes.")] | None = None
+    user: Annotated[str, Meta(description="The same, where there is no run_by.")] | None = None
     workflow_run_id: Annotated[AnyRunId, Meta(description="The same as run_id.")] | None = None
     team_id: str | None = None
     start_node_logical_id: str | None = None

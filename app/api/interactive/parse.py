@@ -22,6 +22,7 @@ RUN_INPUT: Final = (
     "workflow_id",
     "version_number",
     "run_by",
+    "user",
     "workflow_run_id",
     "team_id",
     "start_node_logical_id",
@@ -39,10 +40,12 @@ _text_forms: Final = ("user_message", "user_input", "message")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execute brings besides its body. `version` and `key` are as sent."""
+    """What an execute brings besides its body. `version` and `key` are as sent; `caller`: who acts where the body does not
+    say it."""
 
     workspace: str
     workflow_id: str
+    caller: str | None = None
     version: str | None = None
     key: str | None = None
     body_hash: str = ""
@@ -94,11 +97,17 @@ def _common(fields: Fields, run_id: str | None) -> TurnRequest:
         variables=fields.object("runtime_variables") or {},
         welcome_message=fields.text("welcome_message"),
         start_node=fields.text("start_node_logical_id"),
-        user=fields.text("run_by"),
+        user=_user(fields),
         expected_turn=fields.integer("expected_turn", 1),
         on_busy=fields.choice("on_busy", ("reject", "wait")) or "reject",
         wait_seconds=WAIT_SECONDS if wait is None else wait,
     )
+
+
+def _user(fields: Fields) -> str | None:
+    """Who acts, in either of two words."""
+    run_by, user = fields.text("run_by"), fields.text("user")
+    return user if run_by is None else run_by
 
 
 def _sent_with(top: Fields, call: Call, request: TurnRequest) -> TurnRequest:
@@ -116,6 +125,7 @@ def _sent_with(top: Fields, call: Call, request: TurnRequest) -> TurnRequest:
         request,
         workspace=call.workspace,
         workflow_id=call.workflow_id,
+        voter=request.user or call.caller,
         version=version,
         key=key,
         body_hash=call.body_hash,

@@ -50,7 +50,39 @@ class Choice(Shape, frozen=True, kw_only=True):
     title: str
 
 
-class Pause(Shape, frozen=True, kw_only=True):
+class Field(Shape, frozen=True, kw_only=True):
+    """A field of an approval's form."""
+
+    name: str
+    label: str
+    type: Literal["text", "paragraph", "select", "number", "boolean"]
+    required: bool
+    default: Any
+    options: list[str]
+    max_length: Ordinal | None
+
+
+class Vote(Shape, frozen=True, kw_only=True):
+    """A vote that was counted."""
+
+    voter: str | None
+    action: str
+    at: Seconds
+
+
+class Ballot(Shape, frozen=True, kw_only=True):
+    """What a pause has that is answered by votes: an approval the first four, an agent's call the others."""
+
+    actions: list[Choice] | None = None
+    fields: list[Field] | None = None
+    required: Annotated[int, Meta(ge=1, description="How many voters the first action needs.")] | None = None
+    votes: list[Vote] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    arguments: Any = None
+
+
+class Pause(Ballot, frozen=True, kw_only=True):
     """An open question."""
 
     pause_id: str
@@ -76,7 +108,7 @@ class Event(Shape, frozen=True, kw_only=True):
     interrupted: bool
 
 
-class Hint(Event, frozen=True, kw_only=True):
+class Hint(Event, Ballot, frozen=True, kw_only=True):
     """The event of the oldest open pause."""
 
     origin_node_logical_id: str

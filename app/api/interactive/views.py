@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from app.api.ids import to_uuid
-from app.api.interactive.events import busy_wait, choices_of, event_of
+from app.api.interactive.events import ballot_of, busy_wait, choices_of, event_of
 from app.api.interactive.model_words import usage_words
 from app.engine.messages import QuestionOpened
 from app.engine.state import ExecutorState, has_timers, questions, status, usage_of
@@ -73,6 +73,7 @@ def pauses_of(state: ExecutorState) -> list[Json]:
             "schema": question.schema,
             "choices": choices_of(question.choices),
             "expires_at": question.expires_at,
+            **ballot_of(question.kind, question.ballot),
         }
         for frame, visit, question in questions(state)
     ]

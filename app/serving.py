@@ -125,14 +125,15 @@ async def _serve(settings: Settings) -> None:
     with _Departure() as departure:
         async with AsyncExitStack() as cleanup:
             listener = cleanup.enter_context(_bind(settings))
+            port: int = listener.getsockname()[1]
+            base_url = settings.public_url or _base_url(settings.host, port)
+            settings = settings.model_copy(update={"public_url": base_url})
             uri = await _database(settings, departure, cleanup)
             try:
                 house = await bootstrap.open_house(settings, uri)
             except StoreUnavailableError:
                 raise CannotServeError("the database cannot be reached") from None
             cleanup.push_async_callback(_close, house, departure)
-            port: int = listener.getsockname()[1]
-            base_url = settings.public_url or _base_url(settings.host, port)
             server = _Server(
                 _quiet(_Answering(house.app)),
                 lambda: print(house.greeting(base_url, os.getpid()), flush=True),

@@ -10,8 +10,9 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry
 
 from app.api import errors, health, reference
+from app.api.approvals import routes as approvals
 from app.api.idempotency import HEADER
-from app.api.interactive import execute, providers, runs, secrets, stream, workflows, workspace
+from app.api.interactive import execute, pauses, providers, runs, secrets, stream, workflows, workspace
 from app.api.logs import configure_logs
 from app.api.observe import Observed, metrics_of
 from app.api.services import ApiRequest, Services
@@ -29,10 +30,12 @@ def create_app(services: Services, settings: Settings, registry: CollectorRegist
         execute.execute,
         *workflows.HANDLERS,
         *runs.HANDLERS,
+        *pauses.HANDLERS,
         *stream.HANDLERS,
         *workspace.HANDLERS,
         *secrets.HANDLERS,
         *providers.HANDLERS,
+        *approvals.HANDLERS,
         *health.HANDLERS,
         *reference.HANDLERS,
         metrics_of(registry),

@@ -21,7 +21,7 @@ Shapes = type[Shape] | tuple[type[Shape], ...]
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """`scope` None: open to all. `request`: the body is one of these. `errors`: statuses besides those that follow from
-    the rest. `tagged`: answers with an ETag."""
+    the rest. `tagged`: answers with an ETag. `takes`, `media`: the types of its body and of its reply."""
 
     summary: str
     scope: Scope | None
@@ -35,6 +35,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[int, ...]
     headers: tuple[str, ...]
     tagged: bool
+    takes: str
     media: str
 
 
@@ -52,9 +53,11 @@ def described(
     errors: tuple[int, ...] = (),
     headers: tuple[str, ...] = (),
     tagged: bool = False,
+    takes: str = "application/json",
     media: str = "application/json",
 ) -> dict[str, Any]:
-    """The `opt` of a handler. `also`: further statuses with the same body; `headers`: names of request headers."""
+    """The `opt` of a handler. `also`: further statuses with the same body, refusals too; `headers`: names of request
+    headers."""
     taken = request_schema or ()
     operation = Operation(
         summary=summary,
@@ -69,6 +72,7 @@ def described(
         errors=errors,
         headers=headers,
         tagged=tagged,
+        takes=takes,
         media="text/event-stream" if stream else media,
     )
     return {KEY: operation}

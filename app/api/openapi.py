@@ -66,7 +66,7 @@ def _operation(path: str, handler: HTTPRouteHandler, operation: Operation) -> Js
     if operation.scope is not None:
         found["description"] = f"Needs a key with the scope `{operation.scope}`."
     if operation.request:
-        found["requestBody"] = {"required": True, "content": {"application/json": _body(operation.request)}}
+        found["requestBody"] = {"required": True, "content": {operation.takes: _body(operation.request)}}
     return found
 
 
@@ -89,7 +89,7 @@ def _responses(path: str, operation: Operation) -> Json:
         str(status): {"$ref": f"#/components/responses/{parameters.refusal_name(status)}"}
         for status in _refused(path, operation)
     }
-    return replies | refused
+    return refused | replies
 
 
 def _reply(path: str, operation: Operation, status: int) -> Json:
@@ -100,7 +100,7 @@ def _reply(path: str, operation: Operation, status: int) -> Json:
         headers |= parameters.REPLAYED
     if operation.tagged:
         headers |= parameters.TAG
-    reply: Json = {"description": _words.get(status, "As asked."), "headers": headers}
+    reply: Json = {"description": _words.get(status) or parameters.meaning(status), "headers": headers}
     if operation.reply is not None:
         reply["content"] = {operation.media: _body((operation.reply,))}
     elif status != 204:

@@ -44,6 +44,12 @@ PATH: Final[dict[str, Json]] = {
     "run_id": _parameter(
         "run_id", "path", _text(f"^([0-9a-f]{{24}}|{_number}|{_uuid})$"), RUN_ID, "A run: its id, number or UUID."
     ),
+    "pause_id": _parameter(
+        "pause_id", "path", _text("^pause_[1-9][0-9]{0,8}$"), "pause_1", "An open pause of the run."
+    ),
+    "token": _parameter(
+        "token", "path", _text("^[A-Za-z0-9_-]{68}$"), "ZrDJovHT5KW2x9jp" * 4 + "AAAB", "A link's token."
+    ),
     "name": _parameter(
         "name", "path", _text("^[A-Za-z_][A-Za-z0-9_-]{0,63}$"), "crm_token", "The name of a secret or a provider."
     ),
@@ -145,6 +151,11 @@ STREAM: Final[Json] = {
     "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
     "required": ["id", "event", "data"],
 }
+
+
+def meaning(status: int) -> str:
+    """Of a refusal with this status."""
+    return _refusals[status]
 
 
 def codes(status: int) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Request
 
+from app.services.approvals import Approvals
 from app.services.forks import Forks
 from app.services.keys import Keys
 from app.services.providers import Providers
@@ -22,6 +23,7 @@ class Services:
     """`ready`: whether the database answers; it may also raise StoreUnavailableError."""
 
     turns: Turns
+    approvals: Approvals
     runs: Runs
     forks: Forks
     workflows: Workflows

@@ -16,15 +16,18 @@ from app.adapters.meter import PrometheusMeter
 from app.adapters.models.client import OpenAIModels
 from app.adapters.mongo.database import Database
 from app.adapters.sandbox.both import Sandboxes
+from app.adapters.signing import Signatures
 from app.adapters.vault import Vault, key_of_folder
 from app.api.interactive.views import turn_reply
 from app.api.services import Services
 from app.engine.state import Limits
 from app.ports import Clock, Performer
+from app.services.approvals import Approvals
 from app.services.checks import Checks
 from app.services.follow import Follow
 from app.services.forks import Forks
 from app.services.keys import Keys
+from app.services.links import Links
 from app.services.performing.code import CodePerformer
 from app.services.performing.http import HttpPerformer
 from app.services.performing.model import ModelPerformer
@@ -48,7 +51,7 @@ def _performers(database: Database, settings: Settings, world: World) -> dict[st
     secrets, workspaces = build_secrets(database, settings, clock), Workspaces(database.accounts, clock)
     providers, models = build_providers(database, settings, clock), OpenAIModels(client, clock)
     return {
-        "http": HttpPerformer(client, secrets, workspaces, clock),
+        "http": HttpPerformer(client, secrets, workspaces, clock, build_links(settings)),
         "code": CodePerformer(world.code),
         "render": RenderPerformer(world.templates),
         "model": ModelPerformer(models, providers.endpoint, world.texts, world.checker, clock, world.meter),
@@ -72,10 +75,20 @@ def build_providers(database: Database, settings: Settings, clock: Clock) -> Pro
     )
 
 
+def build_links(settings: Settings) -> Links:
+    """Links to vote by, to the address that people reach us by."""
+    base_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return Links(Signatures(_keys(settings), "approval links"), base_url)
+
+
 def _vault(settings: Settings) -> Vault:
-    """Under the operator's keys, else under the one in the data folder."""
+    return Vault(_keys(settings))
+
+
+def _keys(settings: Settings) -> list[str]:
+    """The operator's, else the one in the data folder."""
     keys = settings.secret_keys.get_secret_value() if settings.secret_keys else key_of_folder(settings.data_dir)
-    return Vault([key.strip() for key in keys.split(",") if key.strip()])
+    return [key.strip() for key in keys.split(",") if key.strip()]
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -129,8 +142,10 @@ def build_services(database: Database, settings: Settings, world: World) -> Serv
     """What the HTTP handlers call."""
     providers = build_providers(database, settings, world.clock)
     checks = Checks(world.checker, world.code, world.templates, providers)
+    turns = Turns(world)
     return Services(
-        turns=Turns(world),
+        turns=turns,
+        approvals=Approvals(world, turns, build_links(settings)),
         runs=Runs(world),
         forks=Forks(world),
         workflows=Workflows(database.workflows, world.clock, world.ids, checks),

@@ -18,6 +18,7 @@ from app.ports.outside import (
     HttpResponse,
     Ids,
     Performer,
+    Signer,
     Vault,
 )
 from app.ports.providers import ProviderStore, StoredProvider
@@ -57,6 +58,7 @@ __all__ = [
     "RunStore",
     "Scope",
     "SecretStore",
+    "Signer",
     "SlotStore",
     "StoreUnavailableError",
     "StoredProvider",

@@ -110,6 +110,15 @@ class HttpClient(Protocol):
         as the other side does: the caller bounds it."""
 
 
+class Signer(Protocol):
+    """Signs what is handed out, and knows it again."""
+
+    def sign(self, message: bytes) -> bytes:
+        """32 bytes."""
+
+    def verify(self, message: bytes, mac: bytes) -> bool: ...
+
+
 class Vault(Protocol):
     """Encrypts secrets at rest. `label` says whose a secret is."""
 

@@ -30,6 +30,7 @@ ObjectId = Annotated[str, Meta(pattern="^[0-9a-f]{24}$")]
 Uuid = Annotated[str, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Count = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Ordinal = Annotated[int, Meta(ge=1, le=MAX_INT)]
+Required = Annotated[int, Meta(ge=1, description="How many voters the first action needs.")]
 Seconds = Annotated[float, Meta(description="Unix seconds.")]
 
 
@@ -70,20 +71,8 @@ class Vote(Shape, frozen=True, kw_only=True):
     at: Seconds
 
 
-class Ballot(Shape, frozen=True, kw_only=True):
-    """What a pause has that is answered by votes: an approval the first four, an agent's call the others."""
-
-    actions: list[Choice] | None = None
-    fields: list[Field] | None = None
-    required: Annotated[int, Meta(ge=1, description="How many voters the first action needs.")] | None = None
-    votes: list[Vote] | None = None
-    tool_name: str | None = None
-    tool_call_id: str | None = None
-    arguments: Any = None
-
-
-class Pause(Ballot, frozen=True, kw_only=True):
-    """An open question."""
+class Pause(Shape, frozen=True, kw_only=True):
+    """An open question. An approval has `actions` to `votes` besides, an agent's call `tool_name` to `arguments`."""
 
     pause_id: str
     kind: Literal["ask", "approval", "tool"]
@@ -93,6 +82,13 @@ class Pause(Ballot, frozen=True, kw_only=True):
     schema: Annotated[Any, Meta(description="JSON Schema of the answer; null: any.")]
     choices: list[Choice] | None
     expires_at: Seconds | None
+    actions: list[Choice] | None = None
+    fields: list[Field] | None = None
+    required: Required | None = None
+    votes: list[Vote] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    arguments: Any = None
 
 
 class Event(Shape, frozen=True, kw_only=True):
@@ -108,7 +104,7 @@ class Event(Shape, frozen=True, kw_only=True):
     interrupted: bool
 
 
-class Hint(Event, Ballot, frozen=True, kw_only=True):
+class Hint(Event, frozen=True, kw_only=True):
     """The event of the oldest open pause."""
 
     origin_node_logical_id: str
@@ -122,6 +118,13 @@ class Hint(Event, Ballot, frozen=True, kw_only=True):
     schema: Any
     choices: list[Choice] | None
     expires_at: Seconds | None
+    actions: list[Choice] | None = None
+    fields: list[Field] | None = None
+    required: Required | None = None
+    votes: list[Vote] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    arguments: Any = None
 
 
 class Usage(Shape, frozen=True, kw_only=True):

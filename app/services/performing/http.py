@@ -21,6 +21,7 @@ from app.ports import (
     StoreUnavailableError,
     retry_after,
 )
+from app.services.links import Link, Links
 from app.services.performing.masking import Mask
 from app.services.performing.replies import cut, read, text_of
 from app.services.secrets import Secrets
@@ -34,8 +35,16 @@ RETRYABLE: Final = frozenset({408, 425, 429, *range(500, 600)})
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """Whose links may be sent, and to whom they belong."""
+
+    id: str
+    approvers: tuple[str, ...]
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of an `http` effect. `fields`: url, params, headers, body and auth, with places for secrets."""
+    """The request of an `http` effect. `fields`: url, params, headers, body and auth, with places for secrets and for the
+    links of `pause`."""
 
     fields: Sealed
     method: str
@@ -43,13 +52,17 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     response_format: str = "auto"
     follow_redirects: bool = True
     fail_on_status: bool = True
+    pause: Pause | None = None
 
 
 class HttpPerformer:
     """Implements ports.Performer."""
 
-    def __init__(self, client: HttpClient, secrets: Secrets, workspaces: Workspaces, clock: Clock) -> None:
+    def __init__(
+        self, client: HttpClient, secrets: Secrets, workspaces: Workspaces, clock: Clock, links: Links | None = None
+    ) -> None:
         self._client = client
+        self._links = links
         self._secrets = secrets
         self._workspaces = workspaces
         self._clock = clock
@@ -57,8 +70,10 @@ class HttpPerformer:
     async def perform(self, context: EffectContext) -> Value:
         call = msgspec.convert(context.request, Call)
         secrets, allowed = await self._prepared(context.workspace, call.fields.names())
-        fields: dict[str, Any] = unseal(call.fields, secrets)
-        mask = Mask([*secrets.values(), *_derived(fields.get("auth") or {}, secrets)])
+        links = self._links_of(context.run_id, call.pause)
+        fields = _filled(call.fields, secrets, links)
+        hidden = [*secrets.values(), *(link.token for link in links)]
+        mask = Mask([*hidden, *_derived(fields.get("auth") or {}, hidden)])
         request = _request(call, fields, context.idempotency_key)
         try:
             response = await self._client.send(request, allowed)
@@ -68,6 +83,9 @@ class HttpPerformer:
                 error.error_type, mask.text(error.message), retryable=error.retryable, details={"sent": sent}
             ) from None  # what it came of may hold secrets
         return self._result(call, request, response, mask)
+
+    def _links_of(self, run_id: str, pause: Pause | None) -> list[Link]:
+        return [] if pause is None or self._links is None else self._links.of(run_id, pause.id, pause.approvers)
 
     async def _prepared(self, workspace: str, names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """Nothing was sent yet, so a database that is away is waited for as long as the attempt may take."""
@@ -106,9 +124,18 @@ class HttpPerformer:
         return result
 
 
-def _derived(auth: dict[str, Any], secrets: dict[str, str]) -> list[str]:
+def _filled(fields: Sealed, secrets: dict[str, str], links: list[Link]) -> dict[str, Any]:
+    """What is sent, with its secrets and links. Raises EffectError."""
+    try:
+        filled: dict[str, Any] = unseal(fields, secrets, [link.shown() for link in links])
+    except LookupError as error:
+        raise EffectError("invalid_reference", f"{error.args[0]} cannot be read: there is no such link") from None
+    return filled
+
+
+def _derived(auth: dict[str, Any], hidden: list[str]) -> list[str]:
     """What is made of secrets: the token of basic authentication."""
-    return [_basic(auth)] if secrets and auth.get("type") == "basic" else []
+    return [_basic(auth)] if hidden and auth.get("type") == "basic" else []
 
 
 def _basic(auth: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ Kind = Literal["start", "answer", "stop", "pause", "resume", "fork", "delete"]
 class Post(msgspec.Struct, frozen=True):
     """One request. `name` is its body and unlike any other's; `named`: the pause that it names; `says`: a resume that
     answers too; `turn`: of a fork, after which its client goes on with the new run; `patient`: a 202 is not enough;
-    `after_seconds`: it is not sent earlier."""
+    `after_seconds`: it is not sent earlier; `voter`: it is a vote of his, for."""
 
     name: str
     kind: Kind = "answer"
@@ -33,6 +33,7 @@ class Post(msgspec.Struct, frozen=True):
     turn: int = 1
     patient: bool = True
     after_seconds: float = 0
+    voter: str | None = None
 
     @property
     def answers(self) -> bool:
@@ -50,6 +51,7 @@ class Post(msgspec.Struct, frozen=True):
 
     def request(self, run_id: str | None) -> TurnRequest:
         given = self.name if self.answers else None
+        given = given if self.voter is None else "approve"
         return TurnRequest(
             workspace=WORKSPACE,
             workflow_id=WORKFLOW,
@@ -64,6 +66,7 @@ class Post(msgspec.Struct, frozen=True):
             wait_seconds=self.wait_seconds,
             key=self.key,
             body_hash=self.name,
+            voter=self.voter,
         )
 
 

@@ -131,6 +131,20 @@ def beside() -> Json:
     return source(nodes, [*edges, edge("e", "end"), edge("q2", "end")])
 
 
+def deciding(**config: Any) -> Json:
+    """Two of three must approve, and are told so; then an effect and a question."""
+    notify = {"url": "https://mail.example", "method": "POST", "body": "{{pause.links}}"}
+    given = {"message": "ok?", "approvers": ["ann", "bob", "cy"], "required_approvals": 2, "notify": notify, **config}
+    ends = node("end", "end", outputs={"ok": "{{ok}}", "q": "{{q}}"})
+    nodes = [node("start", "start"), node("ok", "approval", **given), effect("e"), ask("q"), ends]
+    edges = [edge("ok", "end", "reject"), edge("ok", "e", "approve"), edge("e", "q"), edge("q", "end")]
+    return source(nodes, [edge("start", "ok"), *edges])
+
+
+def vote(voter: str, **more: Any) -> Post:
+    return Post(f"vote of {voter}", key=f"k-{voter}", voter=voter, **more)
+
+
 KEYED, NEXT = Post("a1", key="k1", expected=2), Post("a2", key="k2", expected=3)
 PLAIN, OTHER, NAMED = Post("a1", key="k1"), Post("b1"), Post("c1", key="kc", named="pause_1")
 STOP, PAUSE, RESUME = Post("stop", "stop", "ks"), Post("pause", "pause", "kp"), Post("resume", "resume", "kr")
@@ -200,6 +214,16 @@ ALL = [
         scripts=((STOP, DELETE), (Post("b1", key="kb"),)),
     ),
     Scenario(name="waiting", graph=EFFECT, scripts=((KEYED,), (WAITING,)), ticks=4),
+    Scenario(
+        name="votes", graph=deciding(), scripts=((vote("ann"),), (vote("bob"),), (vote("cy"),)), ticks=2, faults=1
+    ),
+    Scenario(
+        name="notice",
+        graph=deciding(expires_in_seconds=6, on_error="branch"),
+        started=False,
+        ticks=8,
+        scripts=((START, vote("ann"), vote("bob", named="pause_1")), (PAUSE, RESUME)),
+    ),
     Scenario(name="clocks", graph=EFFECT_AND_TIMER, scripts=((KEYED, NEXT),), kinds="KLDJF", faults=3),
     Scenario(
         name="large",
@@ -229,6 +253,14 @@ PLAYED = [
     Scenario(name="effect of the start", graph=AT_START, started=False, scripts=_script(Post("a1", key="k1"))),
     Scenario(name="two in parallel", graph=TWO_EFFECTS, started=False, scripts=_script(FIRST, LAST)),
     Scenario(name="replayable", graph=REPLAYABLE, started=False, scripts=_script(FIRST, LAST)),
+    Scenario(
+        name="votes",
+        graph=deciding(),
+        started=False,
+        scripts=_script(
+            vote("ann", expected=2, wait_seconds=60), vote("bob", named="pause_1"), Post("a", key="k", expected=4)
+        ),
+    ),
     Scenario(name="retry", graph=RETRYING, started=False, scripts=_script(FIRST, LAST), failures=2),
     Scenario(name="timer", graph=between((timer("t", 3),)), started=False, scripts=_script(FIRST, LAST)),
     Scenario(name="timers first", graph=TIMERS_FIRST, started=False, scripts=_script(FIRST, LAST), effect_seconds=18),

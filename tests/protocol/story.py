@@ -16,7 +16,7 @@ from tests.protocol.logged import LoggedErrors
 from tests.protocol.loop import Loop
 from tests.protocol.memory import Memory
 from tests.protocol.posts import Client, Exchange, Outcome, Post
-from tests.protocol.processes import EPOCH, Op, Process, answer
+from tests.protocol.processes import EPOCH, Op, Process, answer, success
 from tests.protocol.replies import check_quiet, check_refusals, check_reply
 from tests.protocol.scenarios import Scenario, keep_workflow
 from tests.protocol.watch import Violation, Watch, require
@@ -147,7 +147,7 @@ class Story:
     def happen(self, op: Op) -> None:
         """As calmly as it can: a result is a success, a poisonous effect kills."""
         if op.kind == "result":
-            self.desk.bring(op, f"{op.what.effect_id} is done")
+            self.desk.bring(op, success(op.what))
         elif op.kind == "send" and self.scenario.poison:
             self.desk.apply(op)
             self.kill(op.process)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from app.engine.messages import UserSpoke
+from app.engine.messages import UserSpoke, VoteCast
 from app.engine.state import ExecutorState, Limits, at_rest, decode, effects, next_deadline, status
 from app.ports import EffectContext, Run, Turn
 from app.services.facts import EVENTS
@@ -42,7 +42,7 @@ class Watch:
         self.blame: list[str] = []
         self.closed: dict[tuple[str, int], Turn] = {}
         self.accepted: dict[str, tuple[str, int]] = {}  # by the name of the post: run and turn
-        self.answered: dict[tuple[str, str], str] = {}  # run and pause: the post that answered it
+        self.answered: dict[tuple[str, str], str] = {}  # run and pause (and voter): the post that answered it
         self.settled: set[tuple[str, str, int]] = set()  # run, effect, attempt
         self.keys: dict[tuple[str, str], str] = {}
         self.sent: list[tuple[str, str, int]] = []
@@ -132,16 +132,20 @@ class Watch:
         require(len(set(names)) == len(names), f"a command was applied twice: {names}")
         exchange = op.cause if op is not None and op.is_requests else None
         pauses = [event.pause_id for event in fresh if isinstance(event, UserSpoke) and event.pause_id is not None]
-        self._check_answers(exchange, after.id, names, pauses)
+        votes = [(event.pause_id, str(event.voter)) for event in fresh if isinstance(event, VoteCast)]
+        self._check_answers(exchange, after.id, names, [*((pause, "") for pause in pauses), *votes])
         joined = exchange is not None and before is not None and _did(exchange.post.kind, before, after)
         require(not joined or exchange.post.name in names, "a stop or pause was applied, but is not kept in its turn")
 
-    def _check_answers(self, exchange: Any, run_id: str, names: list[str], pauses: list[str]) -> None:
-        for pause_id in pauses:
-            require((run_id, pause_id) not in self.answered, f"two answers to {pause_id} were accepted")
+    def _check_answers(self, exchange: Any, run_id: str, names: list[str], pauses: list[tuple[str, str]]) -> None:
+        """`pauses`: each with who voted on it."""
+        for pause_id, voter in pauses:
+            place = (run_id, f"{pause_id} {voter}".strip())
+            require(place not in self.answered, f"two answers to {place[1]} were accepted")
             require(exchange is not None, f"{pause_id} was answered by nobody")
             post = exchange.post
-            self.answered[run_id, pause_id] = post.name
+            require(not voter or post.voter == voter, f"{post.name} was counted as the vote of {voter}")
+            self.answered[place] = post.name
             aimed = (post.named,) if post.named is not None else exchange.aim or ()
             require(pause_id in aimed, f"{post.name} aimed at {aimed} and was applied to {pause_id}")
             require(post.name in names, f"{post.name} was applied, but is not kept in its turn")
@@ -156,7 +160,7 @@ class Watch:
         if key != context.idempotency_key or list(self.keys.values()).count(key) > 1:
             self.blame.append(f"{context.effect_id} goes out under {context.idempotency_key}, once it was {key}")
         lease = run.lease if run is not None else None
-        if not context.request["once"]:
+        if not context.request.get("once", True):
             return
         if lease is not None and lease.owner == process.name and lease.until <= process.clock.now():
             self.blame.append(f"{process} starts {context.effect_id} after its lease lapsed")

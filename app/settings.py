@@ -31,7 +31,9 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    public_url: str | None = Field(default=None, description="Base URL clients reach this server by, if not HOST:PORT.")
+    public_url: str | None = Field(
+        default=None, description="Base URL that people and clients reach this server by, if not HOST:PORT."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins that browsers may call from, separated by commas; none by default."
     )
@@ -57,7 +59,8 @@ class Settings(BaseSettings):
     secret_keys: SecretStr | None = Field(
         default=None,
         validation_alias="ANTIPHON_SECRET_KEYS",
-        description="Keys of stored secrets, by commas: the first encrypts, all decrypt. Unset: secret.key in the data folder.",
+        description="Keys of secrets and links, by commas: the first is used, all are known. Unset: secret.key in the data "
+        "folder.",
     )
     outgoing_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),

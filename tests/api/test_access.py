@@ -11,7 +11,7 @@ from app.api.openapi import operations
 from app.ports import Scope
 from tests.api.sites import Site, handle, said
 
-OPEN = {"/health/live", "/health/ready", "/schema", "/schema/openapi.json", "/metrics"}
+OPEN = {"/health/live", "/health/ready", "/schema", "/schema/openapi.json", "/metrics", "/a/{token}"}
 
 ADMINISTERED = {"/v1/workspace", "/v1/secrets/crm_token", "/v1/providers/crm_token"}  # written by admins
 
@@ -24,7 +24,8 @@ def requests_of(site: Site, workflow_id: str, run_id: str) -> list[tuple[str, st
             assert path in OPEN, f"{path} is open to all: is it meant to be?"
             continue
         number = 0 if "versions" in path else 1
-        address = path.format(workflow_id=workflow_id, run_id=run_id, number=number, name="crm_token")
+        ids = {"workflow_id": workflow_id, "run_id": run_id, "pause_id": "pause_1"}
+        address = path.format(**ids, number=number, name="crm_token")
         body = next(iter(operation.request[0].examples.values())) if operation.request else None
         found.append((method, address, operation.scope, body))
     assert len(found) >= 20

@@ -49,10 +49,16 @@ def _notice(walk: Walk, frame: OpenFrame, side: OpenVisit, number: int) -> None:
     holder = next(visit for visit in frame.visits if visit.number == number)
     context = NodeContext(walk, frame, holder)
     walk.remove(frame, side)
-    if isinstance(side.wait, Failed):
-        holder.node.kind.noticed(context, _failure(side.wait))
-    elif isinstance(side.wait, Received):
-        holder.node.kind.noticed(context, side.wait.reply)
+    assert isinstance(side.wait, (Failed, Received)), "a side visit is never entered"
+    ended = _failure(side.wait) if isinstance(side.wait, Failed) else side.wait.reply
+    if side.part is None:
+        holder.node.kind.noticed(context, ended)
+        return
+    try:
+        outcome = holder.node.kind.part_ended(context, side.part, ended)
+    except NodeError as error:
+        outcome = Fail(error.error_type, error.error_message)
+    settle(walk, frame, holder, outcome)
 
 
 def _failure(wait: Failed) -> Fail:

@@ -9,7 +9,7 @@ from app.engine.path import reserved_words
 from app.engine.seal import Sealed
 from app.engine.sealing import seal
 from app.engine.state import Asking, Received
-from app.engine.talk import Message, ModelAnswer
+from app.engine.talk import Message, ModelAnswer, ToolCall
 from app.engine.times import to_iso
 from app.engine.values import UnstorableValueError, Value, measure, size_of, to_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
@@ -20,9 +20,10 @@ SHOWN_BYTES = 16 * 1024  # of a body in an event
 class NodeContext:
     """Implements kind.Context and scope.Scope for one execution. What it renders is bounded, all of it together too."""
 
-    __slots__ = ("_frame", "_rendering", "_visit", "_walk", "attempt", "now")
+    __slots__ = ("_args", "_frame", "_rendering", "_visit", "_walk", "attempt", "now")
 
-    def __init__(self, walk: Walk, frame: OpenFrame, visit: OpenVisit) -> None:
+    def __init__(self, walk: Walk, frame: OpenFrame, visit: OpenVisit, args: dict[str, Value] | None = None) -> None:
+        self._args = args
         self.now = walk.now
         self.attempt = visit.failures
         self._walk = walk
@@ -50,6 +51,8 @@ class NodeContext:
                 return dict(self._frame.variables)  # a copy: a value that held what it is stored in would have no end
             case "nodes":
                 return dict(self._frame.outputs)
+            case "args" if self._args is not None:
+                return self._args
             case "pause" if isinstance(self._visit.wait, Asking):
                 return {"id": self._visit.wait.question.pause_id}
             case _:
@@ -142,6 +145,38 @@ class NodeContext:
             provider=answer.provider,
             model=answer.model,
             seconds=seconds,
+        )
+
+    def with_args(self, args: dict[str, Value]) -> NodeContext:
+        return NodeContext(self._walk, self._frame, self._visit, args)
+
+    def tool_started(self, call: ToolCall) -> None:
+        shown, truncated = _shown(call.arguments)
+        self._walk.tool_calls += 1
+        self._walk.event_bytes += size_of(shown)
+        self._walk.emit_of(
+            self._frame,
+            self._visit,
+            said.ToolCallStarted,
+            tool_call_id=call.id,
+            tool_name=call.name,
+            arguments=shown,
+            truncated=truncated,
+        )
+
+    def tool_finished(self, call: ToolCall, status: str, *, result: Value = None, error: str | None = None) -> None:
+        shown, truncated = _shown(result)
+        self._walk.event_bytes += size_of(shown)
+        self._walk.emit_of(
+            self._frame,
+            self._visit,
+            said.ToolCallFinished,
+            tool_call_id=call.id,
+            tool_name=call.name,
+            status=status,
+            result=shown,
+            error=error,
+            truncated=truncated,
         )
 
     def requested(

@@ -13,7 +13,7 @@ import msgspec
 
 from app.engine.ballot import Ballot, Vote
 from app.engine.seal import Sealed
-from app.engine.talk import Message, ModelAnswer
+from app.engine.talk import Message, ModelAnswer, ToolCall
 from app.engine.values import Value
 
 
@@ -75,6 +75,20 @@ class Ask(msgspec.Struct, frozen=True):
     ballot: Ballot | None = None
 
 
+class Part(msgspec.Struct, frozen=True):
+    """One of several things to wait for, under a name of the kind's own."""
+
+    name: str
+    work: Await | Ask
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """Several things at once: the kind is told of each by `part_ended` when it has come; those begun before go on. What it
+    then wants next goes on without waiting for those that are left."""
+
+    parts: tuple[Part, ...] = ()
+
+
 class Fail(msgspec.Struct, frozen=True):
     """The node failed; `error_type` is one of graph.md's list. `retryable`: a `retry` of the node may repeat it.
     `details`: what the output of the failure has besides."""
@@ -92,7 +106,7 @@ class Choice(msgspec.Struct, frozen=True):
     title: str
 
 
-Outcome = Leave | EndBranch | Await | Sleep | Ask | Fail
+Outcome = Leave | EndBranch | Await | Sleep | Ask | Beside | Fail
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -180,6 +194,15 @@ class Context(Protocol):
     def replied(self, answer: ModelAnswer, *, say: bool = False) -> None:
         """Makes an event of a model's answer and counts its tokens. `say`: the user is told its text."""
 
+    def with_args(self, args: dict[str, Value]) -> Context:
+        """The same, with `{{args.x}}`: of a tool's call."""
+
+    def tool_started(self, call: ToolCall) -> None:
+        """Makes an event of a tool that is being called, and counts it."""
+
+    def tool_finished(self, call: ToolCall, status: str, *, result: Value = None, error: str | None = None) -> None:
+        """Makes an event of what came of it."""
+
     def requested(
         self, sent: Value, *, status_code: Value = None, body: Value = None, error: str | None = None
     ) -> None:
@@ -247,6 +270,10 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def asked(self, ctx: Context, pause_id: str, question: Ask) -> Await | None:
         """Its question is open: outside work to be done beside it, if any. Does not raise."""
         return None
+
+    def part_ended(self, ctx: Context, name: str, ended: Reply | Fail) -> Outcome:
+        """What it does when one of the things beside each other has come; `Beside()`: waits for the others."""
+        raise AssertionError(f"{type(self).__name__} waits for no parts, got {ended!r}")
 
     def noticed(self, ctx: Context, ended: Reply | Fail) -> None:
         """Work beside its question has ended; the question stays open. Does not raise."""

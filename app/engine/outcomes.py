@@ -9,8 +9,8 @@ import msgspec
 from app.engine import messages as said
 from app.engine.context import NodeContext
 from app.engine.graph import Retry
-from app.engine.kind import Ask, Await, EndBranch, Fail, Leave, NodeError, Outcome, Sleep, Woke
-from app.engine.state import Asking, BackingOff, Effect, Entering, Question, Received, Sleeping, Working
+from app.engine.kind import Ask, Await, Beside, EndBranch, Fail, Leave, NodeError, Outcome, Part, Sleep, Woke
+from app.engine.state import Asking, BackingOff, Effect, Entering, Gathering, Question, Received, Sleeping, Working
 from app.engine.talk import MODEL
 from app.engine.values import UnstorableValueError, Value, measure, pack
 from app.engine.walk import OpenFrame, OpenVisit, Walk
@@ -39,10 +39,21 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
             visit.wait = Sleeping(until, walk.now)
         case Ask():
             _ask(walk, frame, visit, outcome)
+        case Beside(parts=parts):
+            visit.wait = Gathering()
+            for part in parts:
+                _begin(walk, frame, visit, part)
         case Fail():
             _fail(walk, frame, visit, outcome)
         case _:
             assert_never(outcome)
+
+
+def _begin(walk: Walk, frame: OpenFrame, visit: OpenVisit, part: Part) -> None:
+    if isinstance(part.work, Await):
+        walk.hold(frame, visit, Working(_effect(walk, frame, visit, part.work)), part.name)
+    else:
+        _ask(walk, frame, walk.hold(frame, visit, Gathering(), part.name), part.work)
 
 
 def _leave(walk: Walk, frame: OpenFrame, visit: OpenVisit, output: Value, handle: str) -> None:
@@ -111,6 +122,8 @@ def _ask(walk: Walk, frame: OpenFrame, visit: OpenVisit, ask: Ask) -> None:
         walk.event_bytes += len(pack(ask.ballot))
     visit.wait = Asking(question, walk.now)
     walk.emit_of(frame, visit, said.QuestionOpened, **msgspec.structs.asdict(question))
+    if visit.holder is not None:
+        return
     frame.remember("assistant", question.prompt)
     beside = visit.node.kind.asked(NodeContext(walk, frame, visit), question.pause_id, ask)
     if beside is not None:

@@ -13,10 +13,41 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from app.engine.ballot import Ballot
-from app.engine.kind import Call, Choice, Reply
 from app.engine.talk import MODEL, Message, Spent, Usage
 from app.engine.values import Value, ext_hook, pack, unpack
+from app.engine.waits import (
+    Asking as Asking,
+)
+from app.engine.waits import (
+    BackingOff as BackingOff,
+)
+from app.engine.waits import (
+    Effect as Effect,
+)
+from app.engine.waits import (
+    Entering as Entering,
+)
+from app.engine.waits import (
+    Failed as Failed,
+)
+from app.engine.waits import (
+    Gathering as Gathering,
+)
+from app.engine.waits import (
+    Question as Question,
+)
+from app.engine.waits import (
+    Received as Received,
+)
+from app.engine.waits import (
+    Sleeping as Sleeping,
+)
+from app.engine.waits import (
+    Wait as Wait,
+)
+from app.engine.waits import (
+    Working as Working,
+)
 
 FORMAT: Final = 1
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -40,93 +71,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     run_tokens: int = 2_000_000
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Outside work in flight. `id` is `path#visit.k`; it stays the same over attempts, which count from 1. Of a model call:
-    `seq` and `since` are number and time of the event that began it, `telling` counts those who began to tell its text:
-    every attempt, and every process that took the run over."""
-
-    id: str
-    operation: str
-    request: Value
-    once: bool
-    timeout_seconds: float
-    attempt: int = 1
-    seq: int | None = None
-    since: float = 0.0
-    telling: int = 1
-
-    def call(self) -> Call | None:
-        """Of a model: what is told of it with its result."""
-        return None if self.seq is None else Call(self.seq, self.since, self.telling)
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an open pause asks. `expires_at` in unix seconds, None: never. `ballot`: it is answered by votes; `schema` is
-    then that of a tool's arguments."""
-
-    pause_id: str
-    kind: str
-    prompt: str
-    schema: Value = None
-    choices: tuple[Choice, ...] = ()
-    expires_at: float | None = None
-    ballot: Ballot | None = None
-
-
-class Entering(msgspec.Struct, frozen=True, tag=True):
-    """The token has arrived, the node has not been entered."""
-
-
-class Received(msgspec.Struct, frozen=True, tag=True):
-    """What it waited for has come, the node has not seen it."""
-
-    reply: Reply
-
-
-class Failed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """Its effect failed for good, the failure has not been handled. `call`: where it was one of a model."""
-
-    error_type: str
-    error_message: str
-    details: dict[str, Value] = {}
-    call: Call | None = None
-
-
-class Working(msgspec.Struct, frozen=True, tag=True):
-    """An effect is in flight."""
-
-    effect: Effect
-
-
-class Sleeping(msgspec.Struct, frozen=True, tag=True):
-    """A timer runs until `until`; it was set at `since` (unix seconds)."""
-
-    until: float
-    since: float
-
-
-class BackingOff(msgspec.Struct, frozen=True, tag=True):
-    """The next attempt starts at `until`: of `effect`, or of the node itself when None."""
-
-    until: float
-    effect: Effect | None = None
-
-
-class Asking(msgspec.Struct, frozen=True, tag=True):
-    """A question is open since `since` (unix seconds)."""
-
-    question: Question
-    since: float
-
-
-Wait = Entering | Received | Failed | Working | Sleeping | BackingOff | Asking
-
-
 class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One execution of a node. `number` counts over the run; `failures`: of the node itself, attempts that failed;
     `effects`: made so far, those of its side visits included; `rendered`: its rich texts, None until they are; `memo`: what
     its kind keeps. `holder`: this is a side visit, outside work beside the visit of that number in its frame: it is no
-    branch, has no events of its own, and ends with its holder at the latest."""
+    branch, has no events of its own, and ends with its holder at the latest; `part`: the name that the holder's kind knows
+    it by, None for a notice."""
 
     node_id: str
     number: int
@@ -136,6 +86,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rendered: dict[str, Value] | None = None
     memo: Value = None
     holder: int | None = None
+    part: str | None = None
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,11 +17,13 @@ MOST_CHARACTERS: Final = 64 * 1024
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The model wants a tool to be called. `arguments`: an object; a text when the model wrote no JSON object."""
+    """The model wants a tool to be called. `arguments`: an object; a text when the model wrote no JSON object; `misfits`:
+    why they do not fit the tool's parameters."""
 
     id: str
     name: str
     arguments: Value = None
+    misfits: tuple[str, ...] = ()
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -96,10 +96,9 @@ def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) ->
     plain |= {name for name, field in fields_of(kind).items() if field.name in kind.plain_texts}
     for name, value in config.items():
         for place, text in _texts(value, place_of(path, name)) if name not in plain else ():
-            try:
-                parsed = template.parse(text)
-            except template.TemplateSyntaxError as error:
-                yield Fault(place, error.message)
+            parsed = _parsed(text, place)
+            if isinstance(parsed, Fault):
+                yield parsed
                 continue
             is_notice = name in kind.notices
             may_read = (kind.reads_secrets and name != "default_output") or is_notice
@@ -107,6 +106,26 @@ def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) ->
             yield from _link_faults(parsed, place, is_notice)
             if parsed.is_rich or name in kind.rich_texts:
                 yield Claim(place, "template", text)
+
+
+def text_faults(value: Value, path: str, reader: str, *, reads_secrets: bool) -> Iterator[Fault]:
+    """Of texts that a kind renders itself while it runs, so that they must be plain."""
+    for place, text in _texts(value, path):
+        parsed = _parsed(text, place)
+        if isinstance(parsed, Fault):
+            yield parsed
+        elif parsed.is_rich:
+            yield Fault(place, f"the texts of {reader} cannot be rich templates")
+        else:
+            yield from _secret_faults(parsed, place, reader, reads_secrets)
+            yield from _link_faults(parsed, place, is_notice=False)
+
+
+def _parsed(text: str, place: str) -> template.Template | Fault:
+    try:
+        return template.parse(text)
+    except template.TemplateSyntaxError as error:
+        return Fault(place, error.message)
 
 
 def _secret_faults(parsed: template.Template, place: str, reader: str, may_read: bool) -> Iterator[Fault]:

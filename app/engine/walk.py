@@ -19,101 +19,19 @@ from app.engine.state import (
     Entering,
     ExecutorState,
     Failed,
-    Frame,
     Limits,
     Received,
     Visit,
     Wait,
     Working,
 )
-from app.engine.talk import Message, Role, Spent, Usage, shortened
+from app.engine.talk import Spent, Usage
+from app.engine.thawed import OpenFrame as OpenFrame
+from app.engine.thawed import OpenVisit as OpenVisit
 from app.engine.values import Value
 
 LATENCIES_KEPT = 1_000  # of the model calls of a turn
 Ready = Entering | Received | Failed
-
-
-class OpenVisit:
-    """A Visit that may change."""
-
-    __slots__ = ("effects", "failures", "holder", "memo", "node", "number", "rendered", "wait")
-
-    def __init__(self, node: Node, visit: Visit) -> None:
-        self.node = node
-        self.number = visit.number
-        self.wait = visit.wait
-        self.failures = visit.failures
-        self.effects = visit.effects
-        self.rendered = visit.rendered
-        self.memo = visit.memo
-        self.holder = visit.holder
-
-    def freeze(self) -> Visit:
-        return Visit(
-            node_id=self.node.id,
-            number=self.number,
-            wait=self.wait,
-            failures=self.failures,
-            effects=self.effects,
-            rendered=self.rendered,
-            memo=self.memo,
-            holder=self.holder,
-        )
-
-
-class OpenFrame:
-    """A Frame that may change; its dictionaries are its own copies. `graph` None: it can only be ended."""
-
-    __slots__ = (
-        "_frame",
-        "_graph",
-        "arrivals",
-        "inputs",
-        "last_node_id",
-        "outputs",
-        "path",
-        "results",
-        "transcript",
-        "variables",
-        "visits",
-    )
-
-    def __init__(self, frame: Frame, graph: Graph | None) -> None:
-        self._frame = frame
-        self._graph = graph
-        self.path = frame.path
-        self.inputs = frame.inputs
-        self.variables = dict(frame.variables)
-        self.outputs = dict(frame.outputs)
-        self.arrivals = dict(frame.arrivals)
-        self.results = dict(frame.results)
-        self.last_node_id = frame.last_node_id
-        self.transcript = frame.transcript
-        self.visits: list[OpenVisit] = []
-        if graph is not None:
-            self.visits += [OpenVisit(graph.nodes[visit.node_id], visit) for visit in frame.visits]
-
-    @property
-    def graph(self) -> Graph:
-        assert self._graph is not None, "nothing moves in a frame whose graph is gone"
-        return self._graph
-
-    def freeze(self) -> Frame:
-        return msgspec.structs.replace(
-            self._frame,
-            variables=self.variables,
-            outputs=self.outputs,
-            visits=tuple([visit.freeze() for visit in self.visits]),
-            arrivals=self.arrivals,
-            results=self.results,
-            last_node_id=self.last_node_id,
-            transcript=self.transcript,
-        )
-
-    def remember(self, role: Role, text: str) -> None:
-        """Adds to what was said between the user and the run; only the newest of it is kept."""
-        if self._graph is not None and self._graph.remembers:
-            self.transcript = shortened((*self.transcript, Message(role=role, text=text)))
 
 
 class Walk:
@@ -177,11 +95,15 @@ class Walk:
         visit.wait = wait
         heappush(self.ready, (visit.number, frame, visit))
 
-    def hold(self, frame: OpenFrame, holder: OpenVisit, wait: Wait) -> None:
-        """Work beside a visit that waits for something else."""
-        side = Visit(node_id=holder.node.id, number=self.next_visit, wait=wait, holder=holder.number)
-        frame.visits.append(OpenVisit(holder.node, side))
+    def hold(self, frame: OpenFrame, holder: OpenVisit, wait: Wait, part: str | None = None) -> OpenVisit:
+        """Work beside a visit that waits for something else; the side visit."""
+        number = self.next_visit
+        side = OpenVisit(
+            holder.node, Visit(node_id=holder.node.id, number=number, wait=wait, holder=holder.number, part=part)
+        )
+        frame.visits.append(side)
         self.next_visit += 1
+        return side
 
     def remove(self, frame: OpenFrame, visit: OpenVisit) -> None:
         """The visit is over, and so are its side visits, whatever they wait for or have got."""

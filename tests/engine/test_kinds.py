@@ -160,6 +160,7 @@ def test_only_what_waits_can_receive() -> None:
             "template": {"template": ""},
             "code": {"code": ""},
             "llm": {"prompt": ""},
+            "agent": {"prompt": ""},
             "approval": {"message": ""},
         }
         made: NodeKind = node_kind(**required.get(kind, {}))

@@ -7,7 +7,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from app.api.ids import SPARE, to_uuid
-from app.api.interactive.model_words import NO_LATENCY, latency_words, model_words, spent_words
+from app.api.interactive.model_words import NO_LATENCY, latency_words, model_words, spent_words, tool_words
 from app.engine import messages as said
 from app.engine.ballot import Ballot
 from app.engine.kind import Choice
@@ -135,6 +135,8 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "http_request", _request(event)
         case said.ModelCalled() | said.ModelReplied() | said.ModelFailed():
             return model_words(event)
+        case said.ToolCallStarted() | said.ToolCallFinished():
+            return tool_words(event)
         case said.StateShown():
             return "workflow_show_state", _shown(event)
         case said.EdgeTaken():

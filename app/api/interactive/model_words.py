@@ -35,6 +35,14 @@ def model_words(event: said.ModelCalled | said.ModelReplied | said.ModelFailed) 
             }
 
 
+def tool_words(event: said.ToolCallStarted | said.ToolCallFinished) -> tuple[str, Json]:
+    """Type and fields of a tool's call; ours, the public events have none."""
+    words = {"tool_call_id": event.tool_call_id, "tool_name": event.tool_name, "truncated": event.truncated}
+    if isinstance(event, said.ToolCallStarted):
+        return "tool_call_started", {**words, "arguments": event.arguments}
+    return "tool_call_finished", {**words, "status": event.status, "result": event.result, "error": event.error}
+
+
 def _usage_info(event: said.ModelReplied) -> Json:
     return {
         "response_model": event.model,

@@ -1,6 +1,7 @@
 """The catalogue: every node kind, one file each. A new kind is a file here and a line below."""
 
 from app.engine.kind import NodeKind
+from app.engine.nodes.agent import Agent
 from app.engine.nodes.approval import Approval
 from app.engine.nodes.ask import Ask
 from app.engine.nodes.code import Code
@@ -16,7 +17,22 @@ from app.engine.nodes.start import Start
 from app.engine.nodes.template import Template
 from app.engine.nodes.wait import Wait
 
-CATALOGUE: dict[str, type[NodeKind]] = {
-    kind.kind: kind
-    for kind in (Start, End, Message, Ask, Approval, Condition, Set, ShowState, NoOp, Wait, Http, Template, Code, Llm)
-}
+_kinds: tuple[type[NodeKind], ...] = (
+    Start,
+    End,
+    Message,
+    Ask,
+    Approval,
+    Condition,
+    Set,
+    ShowState,
+    NoOp,
+    Wait,
+    Http,
+    Template,
+    Code,
+    Llm,
+    Agent,
+)
+
+CATALOGUE: dict[str, type[NodeKind]] = {kind.kind: kind for kind in _kinds}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import msgspec
 
-from app.engine.kind import Await, Claim, Context, Fail, Fault, Leave, Outcome, Reply, Succeeded
-from app.engine.nodes.model import AsksModel, PromptMessage, answer_of, shown_usage
-from app.engine.talk import Message, ModelAnswer, Usage
-from app.engine.values import Value
-
-SHOWN_MISFITS = 10  # that the model is told
+from app.engine.kind import Await, Context, Leave, Outcome, Reply, Succeeded
+from app.engine.nodes.model import answer_of
+from app.engine.nodes.prompted import Prompted, answer_output
+from app.engine.talk import Message, Usage
 
 
 class _Memo(msgspec.Struct, frozen=True):
@@ -23,40 +20,19 @@ class _Memo(msgspec.Struct, frozen=True):
     usage: Usage = Usage()
 
 
-class Llm(AsksModel, frozen=True, kw_only=True):
+class Llm(Prompted, frozen=True, kw_only=True):
     """Its output is `{text, data?, finish_reason, citations, usage, provider, model}`. An answer that does not fit the schema
     is shown to the model with what is wrong, `repair_attempts` times."""
 
     kind: ClassVar[str] = "llm"
-    plain_texts: ClassVar[frozenset[str]] = frozenset({"schema"})
-
-    prompt: str | None = None
-    messages: tuple[PromptMessage, ...] | None = None
-    schema: Value = None
-    repair_attempts: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
-    stream: bool = True
-    say: bool = False
-
-    def faults(self, path: str) -> Iterable[Fault]:
-        yield from super().faults(path)
-        if (self.prompt is None) == (not self.messages):
-            yield Fault(path, "needs exactly one of prompt and messages")
-
-    def claims(self, path: str) -> Iterable[Claim]:
-        yield from super().claims(path)
-        if self.schema is not None:
-            yield Claim(f"{path}.schema", "schema", self.schema)
 
     def enter(self, ctx: Context) -> Outcome:
-        asked = [Message(role=one.role, text=ctx.text(one.content)) for one in self.messages or ()]
-        if self.prompt is not None:
-            asked = [Message(role="user", text=ctx.text(self.prompt))]
-        return self._ask(ctx, _Memo((*self.before_the_prompt(ctx), *asked)))
+        return self._ask(ctx, _Memo(self.opening(ctx)))
 
     def _ask(self, ctx: Context, memo: _Memo) -> Await:
         if self.schema is not None:  # only then it may be needed again
             ctx.memo = msgspec.to_builtins(memo)
-        return self.call(ctx, memo.messages, schema=self.schema, stream=self.stream and self.schema is None)
+        return self.call(ctx, memo.messages, schema=self.schema, stream=self.streams())
 
     def receive(self, ctx: Context, reply: Reply) -> Outcome:
         if not isinstance(reply, Succeeded):
@@ -66,29 +42,7 @@ class Llm(AsksModel, frozen=True, kw_only=True):
         usage = memo.usage.plus(answer.usage)
         ctx.replied(answer, say=self.say and not answer.misfits)
         if not answer.misfits:
-            return Leave(self._output(answer, usage))
+            return Leave(answer_output(answer, usage, self.schema))
         if memo.repairs >= self.repair_attempts:
-            return Fail("invalid_output", f"the model's answer does not fit the schema: {answer.misfits[0]}")
-        messages = (*memo.messages, Message(role="assistant", text=answer.text), _complaint(answer))
-        return self._ask(ctx, _Memo(messages, memo.repairs + 1, usage))
-
-    def _output(self, answer: ModelAnswer, usage: Usage) -> dict[str, Value]:
-        output: dict[str, Value] = {"text": answer.text}
-        if self.schema is not None:
-            output["data"] = answer.data
-        return {
-            **output,
-            "finish_reason": answer.finish_reason,
-            "citations": [],
-            "usage": shown_usage(usage),
-            "provider": answer.provider,
-            "model": answer.model,
-        }
-
-
-def _complaint(answer: ModelAnswer) -> Message:
-    wrong = "\n".join(f"- {misfit}" for misfit in answer.misfits[:SHOWN_MISFITS])
-    return Message(
-        role="user",
-        text=f"That answer does not fit the schema:\n{wrong}\nAnswer again, with nothing but JSON that fits it.",
-    )
+            return self.misfit(answer)
+        return self._ask(ctx, _Memo((*memo.messages, *self.repair(answer)), memo.repairs + 1, usage))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -68,7 +68,9 @@ class ModelPerformer:
         if call.stream:
             self._pass_on(context, passing.end())
         answer = msgspec.structs.replace(_masked(answer, mask), streamed=call.stream)
-        if call.schema is not None and not answer.tool_calls:
+        if answer.tool_calls:
+            answer = msgspec.structs.replace(answer, tool_calls=self._checked(answer.tool_calls, call))
+        elif call.schema is not None:
             answer = self._judged(answer, call.schema)
         result: Value = msgspec.to_builtins(answer)
         try:
@@ -113,8 +115,17 @@ class ModelPerformer:
             data: Value = msgspec.json.decode(_fenced(answer.text))
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return msgspec.structs.replace(answer, misfits=("the answer is no JSON",))
-        misfits = tuple(f"{path or 'the answer'}: {message}" for path, message in self._checker.check(schema, data))
-        return msgspec.structs.replace(answer, data=data, misfits=misfits)
+        return msgspec.structs.replace(answer, data=data, misfits=_worded(self._checker.check(schema, data)))
+
+    def _checked(self, calls: Iterable[ToolCall], asked: ModelCall) -> tuple[ToolCall, ...]:
+        """With what in their arguments does not fit the parameters of their tools."""
+        schemas = {tool.name: tool.parameters for tool in asked.tools if tool.parameters is not None}
+        return tuple(
+            msgspec.structs.replace(made, misfits=_worded(self._checker.check(schemas[made.name], made.arguments)))
+            if made.name in schemas and isinstance(made.arguments, dict)
+            else made
+            for made in calls
+        )
 
     def _hearing(self, context: EffectContext, passing: MaskedText) -> Callable[[str], None]:
         return lambda piece: self._pass_on(context, passing.feed(piece))
@@ -122,6 +133,10 @@ class ModelPerformer:
     def _pass_on(self, context: EffectContext, text: str) -> None:
         if text:
             self._texts.piece(context.run_id, context.effect_id, context.attempt, text)
+
+
+def _worded(misfits: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(f"{path}: {message}" if path else message for path, message in misfits)
 
 
 def _fenced(text: str) -> str:

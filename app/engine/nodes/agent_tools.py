@@ -1,0 +1,141 @@
+"""The tools of an agent: how they are configured, offered to the model, called, and what is told of what they brought."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from app.engine.kind import Await, Claim, Context, Fail, Fault, NodeError, Succeeded
+from app.engine.nodes.code import PATIENCE_SECONDS
+from app.engine.nodes.http import Http
+from app.engine.talk import Tool, ToolCall
+from app.engine.validate_config import text_faults
+from app.engine.values import Value, to_json, to_text
+
+NO_PARAMETERS: Final = {"type": "object", "properties": {}}
+MCP_SECONDS: Final = 60.0
+TOLD_CHARACTERS: Final = 64 * 1024  # of a result, to the model
+_name = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tool as the author configured it. `parameters`: JSON Schema of its arguments, which `request` reads as `{{args.x}}`
+    and code gets by name. Of `mcp`, a server's tools are offered as `name__tool`; `allow`: only these; `needs_approval` may
+    name some of them."""
+
+    name: str
+    type: Literal["http", "code", "mcp"]
+    description: str = ""
+    parameters: Value = None
+    needs_approval: bool | tuple[str, ...] = False
+    request: Http | None = None
+    code: str | None = None
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=300)] | None = None
+    url: str | None = None
+    headers: dict[str, str] = {}
+    allow: tuple[str, ...] | None = None
+
+    # ---- as configured
+
+    def faults(self, path: str) -> Iterator[Fault]:
+        if not _name.fullmatch(self.name):
+            yield Fault(f"{path}.name", "a name is 1 to 64 ASCII letters, digits, _ or -")
+        needed = {"http": "request", "code": "code", "mcp": "url"}[self.type]
+        for field in ("request", "code", "url"):
+            if field == needed and getattr(self, field) is None:
+                yield Fault(f"{path}.{field}", f"is required with type {self.type}")
+            if field != needed and getattr(self, field) is not None:
+                yield Fault(f"{path}.{field}", f"is not for a tool of type {self.type}")
+        if self.parameters is not None and not isinstance(self.parameters, dict):
+            yield Fault(f"{path}.parameters", "must be a JSON Schema of an object")
+        if self.request is not None:
+            yield from self.request.faults(f"{path}.request")
+        if self.type != "mcp" and not isinstance(self.needs_approval, bool):
+            yield Fault(f"{path}.needs_approval", "names tools of a server; this one is true or false")
+        if self.type == "code" and (self.timeout_seconds or 0) > 30:
+            yield Fault(f"{path}.timeout_seconds", "code may take 30 seconds")
+        for place, value in self._texts(path):
+            yield from text_faults(value, place, "a tool", reads_secrets=True)
+
+    def _texts(self, path: str) -> Iterator[tuple[str, Value]]:
+        if self.request is not None:
+            yield f"{path}.request", msgspec.to_builtins(self.request)
+        yield f"{path}.url", self.url
+        yield f"{path}.headers", dict(self.headers)
+
+    def claims(self, path: str) -> Iterable[Claim]:
+        if self.parameters is not None:
+            yield Claim(f"{path}.parameters", "schema", self.parameters)
+        if self.code is not None:
+            yield Claim(f"{path}.code", "code", self.code)
+
+    # ---- offered
+
+    def offered(self, listed: Iterable[Tool]) -> Iterator[Tool]:
+        """As the model knows it; of a server, what it has `listed`."""
+        if self.type != "mcp":
+            yield Tool(name=self.name, description=self.description, parameters=self.parameters or NO_PARAMETERS)
+        for tool in listed:
+            if self.allow is None or tool.name in self.allow:
+                yield msgspec.structs.replace(tool, name=f"{self.name}__{tool.name}")
+
+    def own_name(self, called: str) -> str | None:
+        """Of a tool that the model calls `called`, what the server calls it; None: it is not of this one."""
+        if self.type != "mcp":
+            return called if called == self.name else None
+        prefix = f"{self.name}__"
+        return called.removeprefix(prefix) if called.startswith(prefix) else None
+
+    def asks_first(self, own_name: str) -> bool:
+        """Does a person have to approve its calls?"""
+        return self.needs_approval if isinstance(self.needs_approval, bool) else own_name in self.needs_approval
+
+    # ---- called
+
+    def listing(self, ctx: Context) -> Await:
+        """Asks a server for its tools. Raises NodeError."""
+        request: dict[str, Value] = {"fields": self._server(ctx)}
+        return Await("mcp_list", request, once=False, timeout_seconds=self.timeout_seconds or MCP_SECONDS)
+
+    def _server(self, ctx: Context) -> Value:
+        server: Value = msgspec.to_builtins(ctx.sealed({"url": self.url, "headers": dict(self.headers)}))
+        return server
+
+    def work(self, ctx: Context, call: ToolCall, own_name: str) -> Await:
+        """What the call does. Raises NodeError."""
+        if not isinstance(call.arguments, dict):
+            raise NodeError("invalid_value", "the arguments are no object")
+        ctx = ctx.with_args(call.arguments)
+        if self.request is not None:
+            request, _ = self.request.request(ctx)
+            return Await("http", request, once=True, timeout_seconds=self.request.timeout_seconds)
+        if self.code is not None:
+            seconds = self.timeout_seconds or 5.0
+            asked: Value = {"code": self.code, "inputs": call.arguments, "timeout_seconds": seconds}
+            return Await("code", asked, once=False, timeout_seconds=seconds + PATIENCE_SECONDS)
+        wanted: Value = {"fields": self._server(ctx), "name": own_name, "arguments": call.arguments}
+        return Await("mcp_call", wanted, once=True, timeout_seconds=self.timeout_seconds or MCP_SECONDS)
+
+    def came(self, ctx: Context, ended: Succeeded | Fail) -> tuple[Value, str | None]:
+        """What a call brought: the result, and what went wrong."""
+        if isinstance(ended, Fail):
+            body = ended.details.get("body")
+            if self.request is not None:
+                self.request.failed(ctx, ended)  # makes an event of it
+            return None, f"{ended.error_message}: {to_text(body)}" if body else ended.error_message
+        result = ended.result
+        if self.request is not None and isinstance(result, dict):
+            self.request.receive(ctx, ended)
+            return {name: result.get(name) for name in ("status_code", "body")}, None
+        if self.code is not None and isinstance(result, dict):
+            return result.get("output") if result.get("output") is not None else result.get("printed"), None
+        return result.get("result") if isinstance(result, dict) else result, None
+
+
+def told(result: Value, error: str | None) -> str:
+    """What the model reads of a call."""
+    text = f"error: {error}" if error is not None else result if isinstance(result, str) else to_json(result).decode()
+    return text if len(text) <= TOLD_CHARACTERS else text[:TOLD_CHARACTERS] + " [cut]"

@@ -15,7 +15,7 @@ import msgspec
 
 from app.engine.kind import NodeError
 from app.engine.operators import compare, functions, lenient_functions, truth_of
-from app.engine.path import Path, bare_reference, brace_reference, bracket_reference, parse_path, resolve
+from app.engine.path import Path, bare_reference, brace_reference, bracket_reference, is_links, parse_path, resolve
 from app.engine.scope import Scope
 from app.engine.values import Value
 
@@ -155,6 +155,8 @@ def _path(found: re.Match[str]) -> Path:
     path = parse_path(found["path"])
     if path.first == "secret":
         raise ExpressionSyntaxError("secrets cannot be read in an expression")
+    if is_links(path):
+        raise ExpressionSyntaxError("links cannot be read in an expression")
     return path
 
 

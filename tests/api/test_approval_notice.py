@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from app.ports import StoreUnavailableError
+from app.settings import Settings
+from tests.api.conftest import opened
 from tests.api.decisions import THREE, decision, links, submit, title
 from tests.api.sites import Site
 from tests.stub_http import Asked, Reply, Stub, json_reply
@@ -132,3 +134,22 @@ async def test_a_database_that_is_away_is_told_on_the_page(outgoing_site: Site) 
     state.services = dataclasses.replace(state.services, approvals=Away())
     page = await submit(outgoing_site, path, action="approve")
     assert (title(page), page.headers["retry-after"]) == ((503, "Not now"), "1")
+
+
+async def test_a_vote_that_comes_while_the_notice_is_out_waits_for_it(outgoing_site: Site, server: Stub) -> None:
+    server.replies = [Reply(body=b"sent", drip_seconds=0.2)]
+    notify = {"url": server.url, "method": "POST", "body": "{{pause.links}}"}
+    workflow_id = await outgoing_site.workflow(decision(notify=notify))
+    started = await outgoing_site.execute(workflow_id, wait_seconds=0)
+    run_id = started.json()["run_id"]
+    assert (started.status_code, started.json()["status"], len(started.json()["pauses"])) == (202, "running", 1)
+    path = (await links(outgoing_site, run_id))[None]
+    assert title(await submit(outgoing_site, path, action="approve")) == (200, "Thank you")
+    assert (await outgoing_site.get(f"/v1/workflow-runs/{run_id}")).json()["turn_number"] == 2
+
+
+async def test_links_begin_with_the_public_address() -> None:
+    async with opened(Settings(public_url="https://people.example/approve/")) as site:
+        _, run_id = await site.started(decision())
+        reply = await site.get(f"/v1/workflow-runs/{run_id}/pauses/pause_1/links")
+        assert reply.json()["items"][0]["url"].startswith("https://people.example/approve/a/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from app.engine.kind import Await, Context, Leave, NodeKind, Outcome, Reply, Succeeded
+from app.engine.kind import Ask, Await, Context, Fail, Leave, NodeKind, Outcome, Reply, Succeeded
 from app.engine.nodes import CATALOGUE
 from app.engine.values import Value
 
@@ -32,4 +32,24 @@ class Probe(NodeKind, frozen=True, kw_only=True):
         return Await("probe", ctx.value(self.request), once=self.once, timeout_seconds=30.0)
 
 
-KINDS: dict[str, type[NodeKind]] = {**CATALOGUE, Probe.kind: Probe}
+class Doorbell(NodeKind, frozen=True, kw_only=True):
+    """Asks, and has an effect beside its question, which may be repeated; says what came of it."""
+
+    kind: ClassVar[str] = "doorbell"
+    may_retry: ClassVar[bool] = True
+    waits: ClassVar[bool] = True
+
+    def enter(self, ctx: Context) -> Outcome:
+        return Ask("ask", "Who is there?")
+
+    def asked(self, ctx: Context, pause_id: str, question: Ask) -> Await | None:
+        return Await("probe", pause_id)
+
+    def noticed(self, ctx: Context, ended: Reply | Fail) -> None:
+        ctx.say(ended.error_message if isinstance(ended, Fail) else str(ended))
+
+    def receive(self, ctx: Context, reply: Reply) -> Outcome:
+        return Leave(None)
+
+
+KINDS: dict[str, type[NodeKind]] = {**CATALOGUE, Probe.kind: Probe, Doorbell.kind: Doorbell}

@@ -142,7 +142,7 @@ def test_a_vote_short_of_the_number_is_a_turn_and_leaves_the_same_pause_open() -
 
 
 def test_any_other_action_decides_at_once_and_earlier_votes_are_kept() -> None:
-    run = bench(required_approvals=2)
+    run = bench(required_approvals=4)
     vote(run, "approve", "ann")
     vote(run, {"action": "reject", "reason": "no money"}, "bob")
     assert run.at.outputs == {
@@ -152,7 +152,7 @@ def test_any_other_action_decides_at_once_and_earlier_votes_are_kept() -> None:
             "votes": [shown("ann", "approve"), shown("bob", "reject", None, "no money")],
         }
     }
-    assert [event.remaining for event in run.those("VoteCast")] == [1, 0]
+    assert [event.remaining for event in run.those("VoteCast")] == [3, 0]
 
 
 def test_nobody_votes_twice_not_even_for_something_else() -> None:

@@ -164,6 +164,30 @@ def test_an_attempt_to_come_is_made_beside_the_open_question() -> None:
     assert run.status == "waiting_for_user_input"
 
 
+def test_an_effect_beside_a_question_is_repeated_as_the_node_says_and_its_events_are_the_nodes() -> None:
+    run = Bench(line(node("bell", "doorbell", retry={"max_attempts": 2, "delay_seconds": 5})))
+    run.fail()
+    assert (run.status, next_deadline(run.at, Limits())) == ("waiting_for_user_input", BEGIN + 5)
+    (again,) = run.wait(5).effects
+    assert (again.id, again.attempt, again.request) == ("bell#2.1", 2, "pause_1")
+    run.fail()
+    assert (run.status, run.texts(), len(visits(run.at))) == ("waiting_for_user_input", ["timeout!"], 1)
+    (retried,) = run.those("NodeRetried")
+    assert (retried.visit, retried.attempt, retried.node_id) == (2, 1, "bell")
+
+
+def test_branches_are_counted_without_what_is_beside_them() -> None:
+    nodes = [
+        node("start", "start"),
+        approval(),
+        *(node(name, "ask", prompt="?") for name in "ab"),
+        node("fan", "no_op"),
+    ]
+    edges = [edge("start", "ok"), edge("start", "fan"), edge("fan", "a"), edge("fan", "b")]
+    run = Bench(source(nodes, edges), Limits(branches=3))
+    assert (run.status, len(visits(run.at)), run.at.error) == ("running", 4, None)
+
+
 def test_a_pause_waits_for_the_notice_and_what_came_of_it_is_told_after_the_resume() -> None:
     run = Bench(decision())
     run.do(Pause(now=run.now))

@@ -222,7 +222,7 @@ ALL = [
         graph=deciding(expires_in_seconds=6, on_error="branch"),
         started=False,
         ticks=8,
-        scripts=((START, vote("ann"), vote("bob", named="pause_1")), (PAUSE, RESUME)),
+        scripts=((START, vote("ann"), vote("bob")), (PAUSE, RESUME)),
     ),
     Scenario(name="clocks", graph=EFFECT_AND_TIMER, scripts=((KEYED, NEXT),), kinds="KLDJF", faults=3),
     Scenario(

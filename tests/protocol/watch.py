@@ -88,9 +88,8 @@ class Watch:
         require(run.open is None or run.open.number == run.turn, "the open turn is not the last")
         require(run.open is None or times or given_back, "left behind: running without a lease or a timer")
         require(run.lease is not None or not effects(state) or given_back, "left behind: an effect without a lease")
-        require(
-            not times or (run.wake_at is not None and run.wake_at <= min(times)), "left behind: wake_at is too late"
-        )
+        in_time = run.wake_at is not None and run.wake_at <= min(times, default=run.wake_at)
+        require(not times or in_time or given_back, "left behind: wake_at is too late")
         require(run.takeovers < MAX_CLAIMS, f"{run.takeovers} claims in a row")
         reaped = run.termination_source == "stale_run_reaper" and self.faults < MAX_CLAIMS - 1
         require(not reaped or self.poison, "a run was failed by the reaper that is not poison")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html import unescape
+from html.parser import HTMLParser
 from typing import Any
 
 import httpx
@@ -58,10 +61,58 @@ def checked(reply: httpx.Response) -> httpx.Response:
     assert not any("unsafe" in rule or rule.startswith("script") for rule in policy)
     names = ("referrer-policy", "cache-control", "x-frame-options", "x-content-type-options")
     assert [reply.headers[name] for name in names] == ["no-referrer", "no-store", "DENY", "nosniff"]
-    assert "<script" not in reply.text and " on" not in "".join(re.findall(r"<[^>]*>", reply.text))
+    (style,) = re.findall(r"<style>(.*?)</style>", reply.text, re.S)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    outline_of(reply)
     return reply
 
 
 def title(reply: httpx.Response) -> tuple[int, str]:
     """Status and heading of a page."""
     return reply.status_code, unescape(re.findall(r"<h1>(.*?)</h1>", reply.text)[0])
+
+
+class Outline(HTMLParser):
+    """What a browser makes of a page: elements that are closed in their order, and the text in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        assert len(attrs) == len(dict(attrs)), f"{tag} has an attribute twice"
+        if tag not in ("meta", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def outline_of(page: httpx.Response) -> Outline:
+    """Whole, and without anything that is run or fetched."""
+    found = Outline()
+    found.feed(page.text)
+    found.close()
+    assert found.open == []
+    assert not {tag for tag, _ in found.seen} & {"script", "img", "iframe", "link", "object"}
+    assert not any(name.startswith("on") or name in ("src", "style") for _, given in found.seen for name in given)
+    return found
+
+
+async def opened(
+    site: Site, *, amount: Any = 5, run_by: str = "starter", **config: Any
+) -> tuple[str, str, dict[Any, str]]:
+    """Workflow, run, and the paths of the pages."""
+    workflow_id, run_id = await site.started(decision(**config), run_by=run_by, dynamic_variables={"amount": amount})
+    return workflow_id, run_id, await links(site, run_id)
+
+
+async def run_of(site: Site, run_id: str) -> Any:
+    return (await site.get(f"/v1/workflow-runs/{run_id}")).json()

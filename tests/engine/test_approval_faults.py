@@ -59,7 +59,8 @@ def test_faults_have_their_places(config: dict[str, Any], places: list[str]) -> 
 def test_links_are_read_nowhere_but_in_a_notice() -> None:
     http = node("h", "http", url="x", body="{{pause.links}}", headers={"X": "{{ pause.links[0].url? }}"})
     faults = check(line(http, node("m", "message", text="{{pause.links}}")), CATALOGUE).faults
-    cases = [{"handle": "a", "expression": text} for text in ("pause.links[0] == 1", "is_empty({{pause.links}})")]
+    texts = {"a": "pause.links[0] == 1", "b": "is_empty({{pause.links}})"}
+    cases = [{"handle": handle, "expression": text} for handle, text in texts.items()]
     tested = check(line(node("c", "condition", cases=cases)), CATALOGUE).faults
     assert [fault.message for fault in tested] == ["links cannot be read in an expression"] * 2
     places = ["nodes[1].config.body", "nodes[1].config.headers.X", "nodes[2].config.text"]

@@ -47,7 +47,7 @@ def form(opened: Opened, given: Typed, errors: Errors) -> str:
         _field(index, field, given.fields[index], errors.fields.get(index)) for index, field in enumerate(ballot.fields)
     )
     parts = [
-        _summary(errors),
+        _summary(ballot, errors),
         "<h1>Your decision is asked for</h1>",
         f"<p class='message'>{escape(opened.question.prompt)}</p>",
         _circumstances(opened),
@@ -71,11 +71,14 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def _summary(errors: Errors) -> str:
+def _summary(ballot: Ballot, errors: Errors) -> str:
     """First of all, for those who hear the page."""
     if not (errors.fields or errors.whole or errors.action):
         return ""
-    links = [f"<a href='#{name_of(index)}'>{escape(text)}</a>" for index, text in errors.fields.items()]
+    links = [
+        f"<a href='#{name_of(index)}'>{escape(_label(ballot.fields[index]))}: {escape(text)}</a>"
+        for index, text in errors.fields.items()
+    ]
     said = [*(escape(text) for text in errors.whole), *links]
     if errors.action is not None:
         said.append("<a href='#actions'>choose what you decide</a>")
@@ -102,7 +105,7 @@ def _field(index: int, field: Field, text: str, error: str | None) -> str:
     hints = [] if field.type == "boolean" else ["required" if field.required else "optional"]
     hints += [f"at most {field.max_length} characters"] if field.max_length is not None else []
     hint = f" <span class='hint'>({', '.join(hints)})</span>" if hints else ""
-    label = f"<label for='{name}'>{escape(field.label or field.name)}{hint}</label>"
+    label = f"<label for='{name}'>{escape(_label(field))}{hint}</label>"
     marks = f"id='{name}' name='{name}'"
     if field.required and field.type != "boolean":
         marks += " required"
@@ -112,6 +115,10 @@ def _field(index: int, field: Field, text: str, error: str | None) -> str:
     control = _control(field, marks, text)
     inner = f"<p>{control} {label}</p>" if field.type == "boolean" else f"{label}{control}"
     return f"<div class='field'>{inner}{said}</div>"
+
+
+def _label(field: Field) -> str:
+    return field.label or field.name
 
 
 def _control(field: Field, marks: str, text: str) -> str:

@@ -51,9 +51,9 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
 
 def _begin(walk: Walk, frame: OpenFrame, visit: OpenVisit, part: Part) -> None:
     if isinstance(part.work, Await):
-        walk.hold(frame, visit, Working(_effect(walk, frame, visit, part.work)), part.name)
+        walk.put_beside(frame, visit, Working(_effect(walk, frame, visit, part.work)), part.name)
     else:
-        _ask(walk, frame, walk.hold(frame, visit, Gathering(), part.name), part.work)
+        _ask(walk, frame, walk.put_beside(frame, visit, Gathering(), part.name), part.work)
 
 
 def _leave(walk: Walk, frame: OpenFrame, visit: OpenVisit, output: Value, handle: str) -> None:
@@ -127,7 +127,7 @@ def _ask(walk: Walk, frame: OpenFrame, visit: OpenVisit, ask: Ask) -> None:
     frame.remember("assistant", question.prompt)
     beside = visit.node.kind.asked(NodeContext(walk, frame, visit), question.pause_id, ask)
     if beside is not None:
-        walk.hold(frame, visit, Working(_effect(walk, frame, visit, beside)))
+        walk.put_beside(frame, visit, Working(_effect(walk, frame, visit, beside)))
 
 
 # ---- failures

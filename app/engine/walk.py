@@ -95,8 +95,8 @@ class Walk:
         visit.wait = wait
         heappush(self.ready, (visit.number, frame, visit))
 
-    def hold(self, frame: OpenFrame, holder: OpenVisit, wait: Wait, part: str | None = None) -> OpenVisit:
-        """Work beside a visit that waits for something else; the side visit."""
+    def put_beside(self, frame: OpenFrame, holder: OpenVisit, wait: Wait, part: str | None = None) -> OpenVisit:
+        """A side visit: it waits for something else than its holder does."""
         number = self.next_visit
         side = OpenVisit(
             holder.node, Visit(node_id=holder.node.id, number=number, wait=wait, holder=holder.number, part=part)

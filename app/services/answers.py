@@ -14,6 +14,8 @@ from app.ports import AnswerChecker
 from app.services.errors import Detail, ServiceError
 from app.services.facts import TurnRequest
 
+VOTER_CHARACTERS = 1_000
+
 
 def pause_ids(state: ExecutorState) -> tuple[str, ...]:
     """The open pauses, oldest first."""
@@ -78,11 +80,16 @@ def check_open(named: Iterable[str], state: ExecutorState) -> None:
 
 
 def check_voter(asked: Iterable[Question], voter: str | None, state: ExecutorState) -> None:
-    """Raises ServiceError unless the voter may answer all of these."""
+    """Raises ServiceError unless the voter may answer all of these: not_an_approver, self_approval, already_voted, and
+    too_large for a name that is kept with every vote."""
     for question in asked:
-        barred = None if question.ballot is None else bar(question.ballot, voter, state.origin.starter)
-        if barred is not None:
+        if question.ballot is None:
+            continue
+        if barred := bar(question.ballot, voter, state.origin.starter):
             raise ServiceError(*barred)
+        if voter is not None and len(voter) > VOTER_CHARACTERS:
+            detail = Detail("run_by", f"may have {VOTER_CHARACTERS} characters")
+            raise ServiceError("too_large", "the name of a voter is too long", details=[detail])
 
 
 def fit(question: Question, value: Value, checker: AnswerChecker) -> tuple[Value, list[tuple[str, str]]]:

@@ -232,3 +232,11 @@ async def test_an_approval_without_approvers_has_one_link_and_a_question_none(si
     assert list(await links(site, run_id)) == [None]
     _, run_id = await site.started()
     assert said(await site.get(f"/v1/workflow-runs/{run_id}/pauses/pause_1/links")) == (404, "not_found")
+
+
+async def test_a_voters_name_is_bounded_for_it_is_kept(site: Site) -> None:
+    workflow_id, run_id = await site.started(decision(required_approvals=2), run_by="x" * 1_001)
+    reply = await site.execute(workflow_id, run_id, message="approve", run_by="x" * 1_001)
+    assert said(reply) == (422, "too_large")
+    assert reply.json()["details"] == [{"path": "run_by", "message": "may have 1000 characters"}]
+    assert (await site.execute(workflow_id, run_id, message="approve", run_by="x" * 1_000)).status_code == 200

@@ -198,6 +198,23 @@ def aborted() -> Recorder:
     return run
 
 
+def votes() -> Recorder:
+    """Two of three must approve: the notice fails, a vote is short of the number, two are barred, one decides."""
+    notify = {"url": "https://mail.example/{{pause.id}}", "method": "POST", "body": ["{{pause.links}}", "{{secret.k}}"]}
+    fields = [{"name": "n", "type": "number", "default": "{{n}}"}]
+    given = {"message": "{{n}}?", "approvers": ["a", "b", "c"], "required_approvals": 2, "fields": fields}
+    ok = node("ok", "approval", **given, notify=notify, forbid_self_approval=True)
+    nodes = [node("start", "start"), ok, node("end", "end", outputs={"ok": "{{ok}}"})]
+    edges = [edge("start", "ok"), edge("ok", "end", "approve"), edge("ok", "end", "reject")]
+    run = Recorder(source(nodes, edges), inputs={"n": 5}, starter="c")
+    run.fail("http_status", retryable=True)
+    for voter in "aacdb":
+        run.now += 1
+        vote = GivenAnswer("pause_1", {"action": "approve", "reason": voter}, "", voter)
+        run.try_(Answer(now=run.now, answers=(vote,)))
+    return run
+
+
 SCENARIOS: list[Callable[[], Recorder]] = [
     ask_and_answer,
     choices,
@@ -212,6 +229,7 @@ SCENARIOS: list[Callable[[], Recorder]] = [
     two_questions,
     limits,
     aborted,
+    votes,
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from app.api.approvals.form import Errors, Typed, name_of
 from app.engine.ballot import Ballot, Field
+from app.engine.values import to_text
 from app.services.approvals import Opened
 
 STYLE: Final = """
@@ -50,6 +51,7 @@ def form(opened: Opened, given: Typed, errors: Errors) -> str:
         _summary(ballot, errors),
         "<h1>Your decision is asked for</h1>",
         f"<p class='message'>{escape(opened.question.prompt)}</p>",
+        _call(ballot),
         _circumstances(opened),
         "<form method='post'>",
         # what Enter presses: nothing is decided by mistake
@@ -84,6 +86,13 @@ def _summary(ballot: Ballot, errors: Errors) -> str:
         said.append("<a href='#actions'>choose what you decide</a>")
     listed = "".join(f"<li>{text}</li>" for text in said)
     return f"<div role='alert' class='error'><p>Your vote was not counted:</p><ul>{listed}</ul></div>"
+
+
+def _call(ballot: Ballot) -> str:
+    """What an agent would do."""
+    if ballot.tool_name is None:
+        return ""
+    return f"<p>{escape(ballot.tool_name)}</p><pre class='message'>{escape(to_text(ballot.arguments))}</pre>"
 
 
 def _circumstances(opened: Opened) -> str:

@@ -9,7 +9,9 @@ from app.ports import DuplicateError, EffectContext, StoreUnavailableError
 from app.services.answers import pause_ids
 from tests.protocol.loop import Loop
 from tests.protocol.memory import Memory
-from tests.protocol.processes import BACKGROUND, Op, Process, failure
+from tests.protocol.op import Op
+from tests.protocol.outside import failure
+from tests.protocol.processes import BACKGROUND, Process
 from tests.protocol.watch import Watch
 
 
@@ -40,8 +42,8 @@ class Desk:
             if op.writes and not op.done:
                 self.late.append(op)
 
-    def begun(self, process: Process, context: EffectContext) -> None:
-        self.watch.effect_begins(process, context)
+    def begun(self, process: Process, context: EffectContext, telling: int | None) -> None:
+        self.watch.effect_begins(process, context, telling)
 
     def _changed(self, before: Any, after: Any) -> None:
         self.watch.run_changed(self._applied, before, after)

@@ -8,8 +8,9 @@ from functools import partial
 from typing import NamedTuple
 
 from app.engine.state import at_rest, decode
+from tests.protocol.op import Op
 from tests.protocol.posts import BUSY, Client, Post
-from tests.protocol.processes import Op, Process
+from tests.protocol.processes import Process
 from tests.protocol.scenarios import Scenario
 from tests.protocol.story import Story
 from tests.protocol.watch import Violation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ import msgspec
 from app.engine.state import decode
 from app.ports import Run
 from app.services.facts import EVENTS
+from tests.protocol.op import Op
 from tests.protocol.posts import Client
-from tests.protocol.processes import BACKGROUND, Op, Process
+from tests.protocol.processes import BACKGROUND, Process
 from tests.protocol.replies import check_quiet
 from tests.protocol.scenarios import Scenario
 from tests.protocol.story import MOMENT, Story
@@ -19,7 +21,17 @@ from tests.protocol.watch import Violation
 AGAIN_SECONDS = 0.3  # after which a client sends again
 DOWN_SECONDS = 1.0  # until a killed process is started again
 BOUND_SECONDS = 300.0
-TIMES = ("at", "expires_at", "started_at", "waited_until")
+TIMES = (
+    "at",
+    "expires_at",
+    "started_at",
+    "waited_until",
+    "seconds",
+    "least_seconds",
+    "most_seconds",
+    "latencies",
+    "telling",
+)
 CUTS = ("killed before", "killed after", "answer lost", "refused", "late")
 HOLDS = {"answered 4 s later": 4.0, "answered 14 s later": 14.0, "carried out 14 s later": 14.0}
 
@@ -40,10 +52,12 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Played(msgspec.Struct, frozen=True):
-    """`ops`: the operations that can be cut, in order, each with the run's revision; `seconds`: how long it took."""
+    """`ops`: the operations that can be cut, in order, each with the run's revision; `sent`: how often each effect went out;
+    `seconds`: how long it took."""
 
     ending: Ending
     ops: tuple[tuple[str, int], ...]
+    sent: Counter[str]
     seconds: float
 
 
@@ -79,7 +93,8 @@ class _Play:
                 idle_until = self._idle(idle_until)
         seconds = story.loop.time() - began
         check_quiet(story)
-        return Played(ending_of(next(iter(story.memory.runs.values())), story), tuple(self.ops), seconds)
+        sent = Counter(effect_id for _, effect_id, _ in story.watch.sent)
+        return Played(ending_of(next(iter(story.memory.runs.values())), story), tuple(self.ops), sent, seconds)
 
     def _is_over(self) -> bool:
         busy = [op for op in self.story.desk.ops if op.words not in BACKGROUND]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.engine.state import Limits
-from app.ports import EffectContext, EffectError
+from app.ports import StoreUnavailableError
 from app.services.follow import Follow
 from app.services.forks import Forks
 from app.services.runs import Runs
@@ -17,8 +17,10 @@ from app.services.turns import Turns
 from app.services.world import GraphCache, World
 from tests.engine.probe import KINDS
 from tests.protocol.fakes import FakeRuns, FakeSlots, FakeWorkflows
-from tests.protocol.loop import CAUSE, Loop
+from tests.protocol.loop import Loop
 from tests.protocol.memory import Memory
+from tests.protocol.op import Op
+from tests.protocol.outside import OPERATIONS, Outside
 from tests.protocol.posts import WORKSPACE, Exchange, Outcome, render, render_fork
 
 if TYPE_CHECKING:
@@ -28,34 +30,6 @@ T = TypeVar("T")
 EPOCH = 1_800_000_000.0
 BACKGROUND = ("look for what is due", "poll revisions")  # not worth telling, unless something is wrong with it
 RETENTION_SECONDS = 30 * 86_400.0
-
-
-class Op:
-    """One operation that a process waits for. `kind`: store, send (an effect goes out) or result (it comes back);
-    `done`: it has happened, its answer is still on the way."""
-
-    def __init__(self, process: Process, kind: str, words: str, act: Callable[[], Any], what: Any) -> None:
-        self.process = process
-        self.kind = kind
-        self.words = words
-        self.act = act
-        self.what = what
-        self.writes = False
-        self.cause = CAUSE.get()
-        self.task = asyncio.current_task()
-        self.future: asyncio.Future[Any] = process.loop.create_future()
-        self.done = False
-        self.result: Any = None
-        self.raised: Exception | None = None
-
-    @property
-    def is_requests(self) -> bool:
-        """Asked by the task of a request itself, not by one that the request left behind."""
-        return self.cause is not None and self.cause.task is self.task
-
-    def __str__(self) -> str:
-        by = f" for {self.cause.post.name}" if self.is_requests else ""
-        return f"{self.process}: {self.words}{by}"
 
 
 class ProcessClock:
@@ -107,7 +81,7 @@ class Process:
             code=NoSandbox(),
             templates=NoSandbox(),
             meter=NoMeter(),
-            performers=dict.fromkeys(("probe", "http"), Outside(self)),
+            performers=dict.fromkeys(OPERATIONS, Outside(self)),
             render=render,
             limits=Limits(),
             process=name,
@@ -155,20 +129,6 @@ async def answer(exchange: Exchange) -> Outcome:
     return Outcome("accepted" if reply.accepted else "ok", reply.run_id, reply.turn, reply.body)
 
 
-class Outside:
-    """Implements ports.Performer: an effect goes out, and comes back, when the desk says so."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def perform(self, context: EffectContext) -> Any:
-        self._process.desk.begun(self._process, context)
-        for kind in ("send", "result"):
-            words = f"{kind} of {context.effect_id} (attempt {context.attempt})"
-            result = await self._process.wait_for(Op(self._process, kind, words, lambda: None, context))
-        return result
-
-
 class NoMeter:
     """Nothing is counted here."""
 
@@ -202,12 +162,9 @@ class NoSchemas:
         return []
 
 
-def success(context: EffectContext) -> Any:
-    """What an effect brings."""
-    done = f"{context.effect_id} is done"
-    return {"status_code": 200, "body": done, "sent": None} if context.operation == "http" else done
-
-
-def failure(*, retryable: bool) -> EffectError:
-    """What a failed effect raises."""
-    return EffectError("provider_error", "it failed", retryable=retryable)
+async def quietly(work: Awaitable[None]) -> None:
+    """A round of background work that tries again later."""
+    try:
+        await work
+    except StoreUnavailableError:
+        return

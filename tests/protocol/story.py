@@ -15,8 +15,10 @@ from tests.protocol.desk import Desk
 from tests.protocol.logged import LoggedErrors
 from tests.protocol.loop import Loop
 from tests.protocol.memory import Memory
+from tests.protocol.op import Op
+from tests.protocol.outside import success
 from tests.protocol.posts import Client, Exchange, Outcome, Post
-from tests.protocol.processes import EPOCH, Op, Process, answer, success
+from tests.protocol.processes import EPOCH, Process, answer, quietly
 from tests.protocol.replies import check_quiet, check_refusals, check_reply
 from tests.protocol.scenarios import Scenario, keep_workflow
 from tests.protocol.watch import Violation, Watch, require
@@ -128,12 +130,12 @@ class Story:
         return idle and any(run.wake_at is not None and run.wake_at <= now + 2 for run in self.memory.runs.values())
 
     def sweep(self, process: Process) -> None:
-        self._sweeps[process] = self.loop.begin(process, _quietly(process.sweep.once()))
+        self._sweeps[process] = self.loop.begin(process, quietly(process.sweep.once()))
         self.loop.run()
         self.check()
 
     def poll(self, process: Process) -> None:
-        self.loop.begin(process, _quietly(process.world.follow.poll()))
+        self.loop.begin(process, quietly(process.world.follow.poll()))
         self.loop.run()
         self.check()
 
@@ -293,11 +295,3 @@ class Story:
     def __str__(self) -> str:
         lines = [f"The story of {self.scenario.name}:", *self.desk.log]
         return "\n".join(lines)
-
-
-async def _quietly(work: object) -> None:
-    """A round of background work that tries again later."""
-    try:
-        await work  # type: ignore[misc]
-    except StoreUnavailableError:
-        return

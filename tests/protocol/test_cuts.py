@@ -9,24 +9,27 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from tests.protocol.kinds import PLAYED_KINDS
 from tests.protocol.plays import CUTS, HOLDS, Cut, Played, cut_points, play
 from tests.protocol.scenarios import PLAYED, Scenario
 
 TAKEOVER_SECONDS = 15.0
 KILLS = CUTS[:2]
 
+every_play = pytest.mark.parametrize("scenario", [*PLAYED, *PLAYED_KINDS], ids=lambda scenario: scenario.name)
 
-@pytest.mark.parametrize("scenario", PLAYED, ids=lambda scenario: scenario.name)
+
+@every_play
 def test_a_process_that_is_alone_may_be_cut_anywhere(scenario: Scenario, long_form: bool) -> None:
     cut_everywhere(replace(scenario, processes=1), (*CUTS, *HOLDS) if long_form else CUTS, thorough=long_form)
 
 
-@pytest.mark.parametrize("scenario", PLAYED, ids=lambda scenario: scenario.name)
+@every_play
 def test_a_process_beside_another_may_be_cut_anywhere(scenario: Scenario, long_form: bool) -> None:
     cut_everywhere(scenario, (*CUTS, *HOLDS) if long_form else (*KILLS, *HOLDS), thorough=long_form)
 
 
-@pytest.mark.parametrize("scenario", PLAYED, ids=lambda scenario: scenario.name)
+@every_play
 def test_two_kills_in_a_row_end_as_if_calm(scenario: Scenario, long_form: bool) -> None:
     scenario = replace(scenario, processes=1)
     calm = play(scenario)
@@ -44,6 +47,8 @@ def cut_everywhere(scenario: Scenario, ways: tuple[str, ...], *, thorough: bool)
         for how in ways:
             played, words = play(scenario, Cut(at, how)), f"{how} at {at}: {calm.ops[at - 1][0]}"
             assert_alike(played, calm, words)
+            again = played.sent - calm.sent
+            assert all(times == 1 for times in again.values()), f"{words}: more than once again: {again}"
             # an effect may be done once more
             late = played.seconds - calm.seconds - scenario.effect_seconds - HOLDS.get(how, 0.0)
             assert late < TAKEOVER_SECONDS, f"{words}: {late:.1f} s late"
@@ -53,3 +58,4 @@ def assert_alike(played: Played, calm: Played, words: str) -> None:
     for turn, wanted in zip(played.ending.turns, calm.ending.turns, strict=False):
         assert turn == wanted, words
     assert played.ending == calm.ending, words
+    assert played.sent.keys() <= calm.sent.keys(), f"{words}: something else goes out"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.protocol.op import Op
 from tests.protocol.posts import Client, Post
-from tests.protocol.processes import Op
 from tests.protocol.scenarios import BY_NAME, KEYED, OTHER, PAUSE, RESUME, SAYING, STOP, between, effect, timer
 from tests.protocol.scenarios import Scenario as Scene
 from tests.protocol.story import Story

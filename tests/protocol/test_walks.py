@@ -6,13 +6,14 @@ import random
 
 import pytest
 
+from tests.protocol.kinds import WALKED_KINDS
 from tests.protocol.moves import walk
 from tests.protocol.scenarios import ALL, Scenario
 
 WALKS, LONG = 40, 4_000
 
 
-@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*ALL, *WALKED_KINDS], ids=lambda scenario: scenario.name)
 def test_walks_of(scenario: Scenario, long_form: bool) -> None:
     first = random.randrange(2**32)
     for seed in range(first, first + (LONG if long_form else WALKS)):

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from app.engine.messages import UserSpoke, VoteCast
-from app.engine.state import ExecutorState, Limits, at_rest, decode, effects, next_deadline, status
+from app.engine.messages import AnyEvent, ModelCalled, ModelFailed, ModelReplied, UserSpoke, VoteCast
+from app.engine.state import ExecutorState, Limits, Working, at_rest, decode, effects, next_deadline, status, visits
 from app.ports import EffectContext, Run, Turn
 from app.services.facts import EVENTS
 from tests.protocol.memory import Memory
+from tests.protocol.outside import is_once
 
 if TYPE_CHECKING:
-    from tests.protocol.processes import Op, Process
+    from tests.protocol.op import Op
+    from tests.protocol.processes import Process
 
 MAX_CLAIMS = 5
 UNSETTLING = ("stopped", "limit", "expired", "stale_run_reaper", "looping_risk")  # endings that leave effects unsettled
@@ -46,6 +48,8 @@ class Watch:
         self.settled: set[tuple[str, str, int]] = set()  # run, effect, attempt
         self.keys: dict[tuple[str, str], str] = {}
         self.sent: list[tuple[str, str, int]] = []
+        self.calls: dict[tuple[str, int], str] = {}  # of models, not answered: run, number of the first event, path
+        self.tellings: dict[tuple[str, str], int] = {}  # the last one begun, of an effect
 
     # ---- the run document
 
@@ -124,6 +128,7 @@ class Watch:
         fresh = [event for event in (EVENTS.decode(turn.events) if turn.events else ()) if event.seq >= first_seq]
         numbers = [event.seq for event in fresh]
         require(numbers == list(range(first_seq, after.next_seq)), f"events {numbers}, not from {first_seq}")
+        self._check_calls(before, fresh, after.id)
         for command in turn.commands:
             place = self.accepted.setdefault(command.body_hash, (after.id, turn.number))
             require(place == (after.id, turn.number), f"{command.body_hash} was applied twice")
@@ -135,6 +140,21 @@ class Watch:
         self._check_answers(exchange, after.id, names, [*((pause, "") for pause in pauses), *votes])
         joined = exchange is not None and before is not None and _did(exchange.post.kind, before, after)
         require(not joined or exchange.post.name in names, "a stop or pause was applied, but is not kept in its turn")
+
+    def _check_calls(self, before: Run | None, fresh: list[AnyEvent], run_id: str) -> None:
+        """A model's answer names the call that it answers, and the telling that was begun last."""
+        waits = [visit.wait for visit in visits(decode(before.state))] if before is not None else []
+        asked = {wait.effect.seq: wait.effect.id for wait in waits if isinstance(wait, Working)}
+        for event in fresh:
+            match event:
+                case ModelCalled(seq=seq, path=path):
+                    self.calls[run_id, seq] = path
+                case ModelReplied(call_seq=seq, path=path) | ModelFailed(call_seq=seq, path=path):
+                    called = self.calls.pop((run_id, seq), None)
+                    require(called == path, f"event {event.seq} of {path} ends a call of {called}")
+            if isinstance(event, ModelReplied):
+                begun = self.tellings.get((run_id, asked.get(event.call_seq, "")))
+                require(event.telling == begun, f"event {event.seq} is of telling {event.telling}, the last is {begun}")
 
     def _check_answers(self, exchange: Any, run_id: str, names: list[str], pauses: list[tuple[str, str]]) -> None:
         """`pauses`: each with who voted on it."""
@@ -151,7 +171,7 @@ class Watch:
 
     # ---- effects
 
-    def effect_begins(self, process: Process, context: EffectContext) -> None:
+    def effect_begins(self, process: Process, context: EffectContext, telling: int | None) -> None:
         """At the last check before sending. Called where raising would be taken for a failed effect."""
         run = self.memory.runs.get(context.run_id)
         name = (context.run_id, context.effect_id)
@@ -159,7 +179,11 @@ class Watch:
         if key != context.idempotency_key or list(self.keys.values()).count(key) > 1:
             self.blame.append(f"{context.effect_id} goes out under {context.idempotency_key}, once it was {key}")
         lease = run.lease if run is not None else None
-        if not context.request.get("once", True):
+        if telling is not None:
+            if telling <= self.tellings.get(name, 0):
+                self.blame.append(f"{process} tells the text of {context.effect_id} as telling {telling} once more")
+            self.tellings[name] = telling
+        if not is_once(context):
             return
         if lease is not None and lease.owner == process.name and lease.until <= process.clock.now():
             self.blame.append(f"{process} starts {context.effect_id} after its lease lapsed")

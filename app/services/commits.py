@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from app.engine.messages import Abort
-from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, status, usage_of
+from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, retold, status, usage_of
 from app.engine.step import Step, step
 from app.engine.values import pack
 from app.ports import AcceptedCommand, Commit, Lease, Run, Turn
@@ -57,6 +57,8 @@ def plan(
     """The commit of a step on a stored run. `owner`: made by the lease's owner, so that it is filtered on the lease too."""
     now = world.now()
     commit_id = commit_id or world.ids.commit_id()
+    if run.open is not None and run.lease is None:  # given back: this commit takes over what is in flight
+        made = msgspec.structs.replace(made, state=retold(made.state))
     turn = run.open or Turn(number=made.state.turn, cause=cause, first_seq=before.next_seq, opened_at=now)
     if given is not None and not turn.input:
         turn = msgspec.structs.replace(turn, input=pack(given))

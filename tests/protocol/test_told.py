@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.graphs import node
 from tests.protocol.op import Op
 from tests.protocol.posts import Client, Post
 from tests.protocol.scenarios import BY_NAME, KEYED, OTHER, PAUSE, RESUME, SAYING, STOP, between, effect, timer
@@ -234,6 +235,17 @@ def test_a_command_is_found_by_each_commit_that_it_tried(tell: list[Telling]) ->
     story.late("P1", "commit")
     story.story.arrive(late)
     story.story.tick(0.3)
+
+
+def test_a_command_that_takes_over_what_was_given_back_tells_the_text_anew(tell: list[Telling]) -> None:
+    story = begin(tell, Scene(name="talk", graph=between((node("it", "llm", prompt="hi"),)), scripts=((KEYED,),)))
+    accepted(story)
+    story.does("P1", "send of it")
+    story.story.retire(story.process("P1"))  # type: ignore[arg-type]
+    story.does("P1", "commit on revision 2")
+    story.gets("P2", PAUSE)
+    story.does("P2", "read the run", "read version", "commit on revision 3", "send of it")
+    assert list(story.story.watch.tellings.values()) == [2]
 
 
 def lease_of(story: Telling) -> object:

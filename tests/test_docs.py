@@ -148,25 +148,24 @@ def _reply(command: str) -> Any:
     return msgspec.json.decode(done.stdout)
 
 
-def test_the_node_kind_of_the_readme_is_one_file_and_one_line_in_the_catalogue(tmp_path: Path) -> None:
-    files = {block.file: block.text for block in _blocks("python") if block.file is not None}
-    kind, test = files
+def test_node_kinds_that_are_written_by_their_page_alone_work(tmp_path: Path) -> None:
+    page = read("docs/node-kinds.md")
+    files = {block.file: block.text for block in blocks("docs/node-kinds.md") if block.file is not None}
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    name = re.findall(r"^class (\w+)\(NodeKind", files[kind], re.M)[0]
-    imported = f"from {kind.removesuffix('.py').replace('/', '.')} import {name}"
-    assert f"`{imported}`" in read("README.md"), "the README says what to import"
-    catalogue = tmp_path / "app/engine/nodes/__init__.py"
-    before = catalogue.read_text()
-    assert before.count("\n    Start,\n") == 1, "the catalogue looks otherwise than the README says"
-    catalogue.write_text(
-        before.replace("\n\n", f"\n\n{imported}\n", 1).replace("\n    Start,\n", f"\n    {name},\n    Start,\n")
-    )
+    for line in re.findall(r"`(from app\.engine\.nodes\.\w+ import \w+)`", page):
+        name = line.rpartition(" ")[2]
+        _insert(tmp_path / "app/engine/nodes/__init__.py", "\n    Start,\n", f"\n    {name},\n    Start,\n", line)
+    (performer,) = re.findall(r"`(from app\.services\.performing\.\w+ import \w+)`", page)
+    (entry,) = re.findall(r'`("\w+": \w+\(\),)`', page)
+    _insert(tmp_path / "app/bootstrap/wiring.py", '        "http": ', f'        {entry}\n        "http": ', performer)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    tests = [path for path in files if path.startswith("tests/")]
+    assert len(tests) == 2
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
@@ -174,6 +173,13 @@ def test_the_node_kind_of_the_readme_is_one_file_and_one_line_in_the_catalogue(t
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _insert(file: Path, place: str, instead: str, imported: str) -> None:
+    """One line where the page says so, and its import."""
+    before = file.read_text()
+    assert before.count(place) == 1, f"{file.name} looks otherwise than the page says"
+    file.write_text(before.replace(place, instead).replace("\nfrom app.", f"\n{imported}\nfrom app.", 1))
 
 
 # ---- graphs, templates and expressions

@@ -80,7 +80,7 @@ def onward(wanted: HttpRequest, before: httpx.Request, status: int, location: st
         headers.pop("content-type", None)
     if method not in UNSAFE:
         headers.pop("idempotency-key", None)
-    if _origin(url) != _origin(before.url):
+    if origin(url) != origin(before.url):
         if content and wanted.has_secret_content:
             raise EffectError("blocked_address", "a redirect leads to another origin, and the body holds a secret")
         for name in [name for name in headers if name in wanted.credentials or _is_credential(name)]:
@@ -102,7 +102,7 @@ def _is_credential(name: str) -> bool:
     return name != "idempotency-key" and _credential.search(name) is not None
 
 
-def _origin(url: httpx.URL) -> tuple[str, bytes, int]:
+def origin(url: httpx.URL) -> tuple[str, bytes, int]:
     return url.scheme, url.raw_host, port_of(url)
 
 

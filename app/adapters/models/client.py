@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack
 from typing import Final, Protocol, cast
 
 from app.adapters.http_client import GuardedHttp
-from app.adapters.models.wire import Wire, unreadable
+from app.adapters.models.refusal import unreadable
+from app.adapters.models.wire import Wire
 from app.engine.talk import ModelAnswer, ModelCall
 from app.ports import Clock, EffectError, Endpoint
 

@@ -7,7 +7,7 @@ nowhere, and their guesses by a model's name are turned off: what a workflow say
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httpx2
@@ -23,7 +23,9 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
 
 from app.adapters.models import translation
-from app.adapters.models.wire import Wire, told_error, unreadable
+from app.adapters.models.body import Body
+from app.adapters.models.refusal import unreadable
+from app.adapters.models.wire import Wire, told_error
 from app.engine.talk import ModelAnswer, ModelCall, Tool
 from app.engine.values import storable_text
 from app.ports import EffectError, Endpoint
@@ -47,22 +49,9 @@ class _Transport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             200,
             headers={"Content-Type": "text/event-stream" if self._streams else "application/json"},
-            stream=_Body(pieces),
+            stream=Body(pieces),
             extensions={"http_version": b"HTTP/2"},  # so that nothing is waited for after the stream's last word
         )
-
-
-class _Body(httpx2.AsyncByteStream):
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
-
-    async def aclose(self) -> None:
-        close = getattr(self._pieces, "aclose", None)
-        if close is not None:
-            await close()
 
 
 async def complete(wire: Wire, endpoint: Endpoint, call: ModelCall, on_text: Callable[[str], None]) -> ModelAnswer:

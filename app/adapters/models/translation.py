@@ -23,7 +23,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from app.adapters.models.wire import unreadable
+from app.adapters.models.refusal import unreadable
 from app.engine.talk import Message, ModelAnswer, ModelCall, ToolCall, Usage
 from app.engine.values import UnstorableValueError, Value, measure, storable_text, to_json
 from app.ports import EffectError, Endpoint

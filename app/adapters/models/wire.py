@@ -15,12 +15,11 @@ import httpx
 
 from app.adapters import http_body, http_request
 from app.adapters.http_client import GuardedHttp, told
+from app.adapters.models.refusal import ERROR_READ, refusal, unreadable
 from app.engine.values import storable_text
-from app.ports import Clock, EffectError, Endpoint, HttpRequest, retry_after
+from app.ports import Clock, EffectError, Endpoint, HttpRequest
 
 REPLY_BYTES: Final = 8 * 1024 * 1024
-ERROR_READ: Final = 64 * 1024  # of a refusal's body: enough to find secrets that lie across the place where it is cut
-RETRYABLE: Final = frozenset({408, 425, 429, *range(500, 600)})
 PATH: Final = "/chat/completions"
 COUNTS: Final = ("prompt_tokens", "completion_tokens")
 LEFT_OUT: Final[dict[str, Any]] = {"id": "", "object": "chat.completion", "created": 0, "model": ""}
@@ -62,7 +61,7 @@ class Wire:
         exchange = self._http.exchange(request, self._endpoint.allowed)
         response = await self._open_until.enter_async_context(exchange)
         if response.status_code != 200:
-            raise await self._refusal(response)
+            raise await refusal(response, "the provider", self._clock.now(), REPLY_BYTES)
         media = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if streams and media not in NO_STREAM:
             return self._pieces(response)
@@ -94,17 +93,6 @@ class Wire:
         except EffectError as error:
             self.failure = error
             raise
-
-    async def _refusal(self, response: httpx.Response) -> EffectError:
-        status = response.status_code
-        body = await http_body.read(response, REPLY_BYTES, ERROR_READ)
-        return EffectError(
-            "rate_limited" if status == 429 else "provider_error",
-            f"the provider answered {status}",
-            retryable=status in RETRYABLE,
-            retry_after_seconds=retry_after.seconds(response.headers.get("retry-after"), self._clock.now()),
-            details={"status_code": status, "body": body.decode(errors="replace")},
-        )
 
 
 async def _one(whole: bytes) -> AsyncIterator[bytes]:
@@ -145,11 +133,6 @@ def _counted(usage: Any) -> dict[str, int] | None:
     if type(asked) is not int or type(answered) is not int:
         return None
     return {COUNTS[0]: asked, COUNTS[1]: answered, "total_tokens": asked + answered}
-
-
-def unreadable(why: str) -> EffectError:
-    """The provider has answered something that is no answer."""
-    return EffectError("provider_error", f"the reply cannot be read: {why}", retryable=True)
 
 
 def told_error(error: Any) -> EffectError:

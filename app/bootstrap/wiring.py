@@ -14,6 +14,7 @@ from app.adapters.ids import SystemIds
 from app.adapters.json_schema import SchemaChecker
 from app.adapters.meter import PrometheusMeter
 from app.adapters.models.client import OpenAIModels
+from app.adapters.models.mcp_client import McpToolServers
 from app.adapters.mongo.database import Database
 from app.adapters.sandbox.both import Sandboxes
 from app.adapters.signing import Signatures
@@ -32,6 +33,7 @@ from app.services.performing.code import CodePerformer
 from app.services.performing.http import HttpPerformer
 from app.services.performing.model import ModelPerformer
 from app.services.performing.render import RenderPerformer
+from app.services.performing.tools import ToolCallPerformer, ToolListPerformer
 from app.services.providers import Providers
 from app.services.runs import Runs
 from app.services.secrets import Secrets
@@ -50,11 +52,14 @@ def _performers(database: Database, settings: Settings, world: World) -> dict[st
     clock, client = world.clock, GuardedHttp(AddressGuard(settings.outgoing_allow))
     secrets, workspaces = build_secrets(database, settings, clock), Workspaces(database.accounts, clock)
     providers, models = build_providers(database, settings, clock), OpenAIModels(client, clock)
+    tools = McpToolServers(client, clock)
     return {
         "http": HttpPerformer(client, secrets, workspaces, clock, build_links(settings)),
         "code": CodePerformer(world.code),
         "render": RenderPerformer(world.templates),
         "model": ModelPerformer(models, providers.endpoint, world.texts, world.checker, clock, world.meter),
+        "mcp_list": ToolListPerformer(tools, secrets, workspaces, clock),
+        "mcp_call": ToolCallPerformer(tools, secrets, workspaces, clock),
     }
 
 

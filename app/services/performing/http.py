@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from app.engine.seal import Sealed, unseal
+from app.engine.seal import Sealed
 from app.engine.values import UnstorableValueError, Value, measure, to_json, to_text
 from app.ports import (
     Clock,
@@ -18,19 +18,18 @@ from app.ports import (
     HttpClient,
     HttpRequest,
     HttpResponse,
-    StoreUnavailableError,
     retry_after,
 )
 from app.services.links import Link, Links
+from app.services.performing.failing import ERROR_BODY
+from app.services.performing.filling import filled, prepared
 from app.services.performing.masking import Mask
 from app.services.performing.replies import cut, read, text_of
 from app.services.secrets import Secrets
 from app.services.workspaces import Workspaces
 
 REPLY_BYTES: Final = 1024 * 1024
-ERROR_BODY: Final = 4 * 1024
 ERROR_READ: Final = 64 * 1024  # of a refusal's body: enough to find secrets that lie across the cut
-AWAY_SECONDS: Final = 0.5
 RETRYABLE: Final = frozenset({408, 425, 429, *range(500, 600)})
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -69,9 +68,9 @@ class HttpPerformer:
 
     async def perform(self, context: EffectContext) -> Value:
         call = msgspec.convert(context.request, Call)
-        secrets, allowed = await self._prepared(context.workspace, call.fields.names())
+        secrets, allowed = await prepared(self._secrets, self._workspaces, self._clock, context.workspace, call.fields)
         links = self._links_of(context.run_id, call.pause)
-        fields = _filled(call.fields, secrets, links)
+        fields = filled(call.fields, secrets, links)
         hidden = [*secrets.values(), *(link.token for link in links)]
         mask = Mask([*hidden, *_derived(fields.get("auth") or {}, hidden)])
         request = _request(call, fields, context.idempotency_key)
@@ -86,14 +85,6 @@ class HttpPerformer:
 
     def _links_of(self, run_id: str, pause: Pause | None) -> list[Link]:
         return [] if pause is None or self._links is None else self._links.of(run_id, pause.id, pause.approvers)
-
-    async def _prepared(self, workspace: str, names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Nothing was sent yet, so a database that is away is waited for as long as the attempt may take."""
-        while True:
-            try:
-                return await self._secrets.reveal(workspace, names), await self._workspaces.allowed_hosts(workspace)
-            except StoreUnavailableError:
-                await self._clock.sleep(AWAY_SECONDS)
 
     def _result(self, call: Call, request: HttpRequest, response: HttpResponse, mask: Mask) -> Value:
         media = response.headers.get("content-type", "")
@@ -122,15 +113,6 @@ class HttpPerformer:
         except UnstorableValueError as error:
             raise EffectError("invalid_value", "the reply holds what cannot be kept: " + str(error)) from error
         return result
-
-
-def _filled(fields: Sealed, secrets: dict[str, str], links: list[Link]) -> dict[str, Any]:
-    """What is sent, with its secrets and links. Raises EffectError."""
-    try:
-        filled: dict[str, Any] = unseal(fields, secrets, [link.shown() for link in links])
-    except LookupError as error:
-        raise EffectError("invalid_reference", f"{error.args[0]} cannot be read: there is no such link") from None
-    return filled
 
 
 def _derived(auth: dict[str, Any], hidden: list[str]) -> list[str]:

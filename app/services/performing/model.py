@@ -19,16 +19,13 @@ from app.ports import (
     Models,
     Reach,
     Reaching,
-    StoreUnavailableError,
     TextSink,
 )
 from app.services.performing.echo import Echo
+from app.services.performing.failing import masked
+from app.services.performing.filling import waited_for
 from app.services.performing.masking import Mask
 from app.services.performing.passing import MaskedText
-from app.services.performing.replies import cut
-
-ERROR_BODY: Final = 4 * 1024
-AWAY_SECONDS: Final = 0.5
 
 _fence: Final = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
 
@@ -64,7 +61,7 @@ class ModelPerformer:
         try:
             answer = await self._metered(context, call, reach, hear)
         except EffectError as error:
-            raise _masked_error(error, mask) from None  # what it came of may hold secrets
+            raise masked(error, mask) from None  # what it came of may hold secrets
         if call.stream:
             self._pass_on(context, passing.end())
         answer = msgspec.structs.replace(_masked(answer, mask), streamed=call.stream)
@@ -80,12 +77,7 @@ class ModelPerformer:
         return result
 
     async def _reached(self, workspace: str, call: ModelCall) -> Reach | None:
-        """Nothing was sent yet, so a database that is away is waited for as long as the attempt may take."""
-        while True:
-            try:
-                return await self._reach(workspace, call.provider, call.model)
-            except StoreUnavailableError:
-                await self._clock.sleep(AWAY_SECONDS)
+        return await waited_for(self._clock, lambda: self._reach(workspace, call.provider, call.model))
 
     async def _metered(
         self, context: EffectContext, call: ModelCall, reach: Reach | None, hear: Callable[[str], None] | None
@@ -158,20 +150,4 @@ def _masked(answer: ModelAnswer, mask: Mask) -> ModelAnswer:
             for call in answer.tool_calls
         ),
         opaque=mask.value(answer.opaque),
-    )
-
-
-def _masked_error(error: EffectError, mask: Mask) -> EffectError:
-    """The body of a refusal is cut after it was masked: half a secret at its end would pass."""
-    details = {name: mask.value(value) for name, value in error.details.items() if name != "body"}
-    if "status_code" in error.details:
-        details["status_code"] = error.details["status_code"]
-    if isinstance(body := error.details.get("body"), str):
-        details["body"] = cut(mask.text(body), ERROR_BODY)
-    return EffectError(
-        error.error_type,
-        mask.text(error.message),
-        retryable=error.retryable,
-        retry_after_seconds=error.retry_after_seconds,
-        details=details,
     )

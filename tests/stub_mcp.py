@@ -8,6 +8,7 @@ their methods. As a process of its own: `python -m tests.stub_mcp PORT`; there `
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import sys
 from collections import Counter
@@ -28,7 +29,7 @@ OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}}
 class Do(msgspec.Struct, kw_only=True):
     """One answer. `on`: to which method (of a plan); `result` or `error` {code, message} instead of its own; `body`: this
     text instead of a message, with `status` and `headers`; `events`: before the answer, of a stream; `ends`: a stream
-    ends before its answer, which comes to whoever reads on from the event with this id."""
+    ends before its answer, which comes to whoever reads on from the event with this id, `retry_seconds` later."""
 
     on: str = "tools/call"
     result: Any = None
@@ -38,6 +39,7 @@ class Do(msgspec.Struct, kw_only=True):
     body: str | None = None
     events: list[Any] = []
     ends: str | None = None
+    retry_seconds: float = 0.01
     before_seconds: float = 0
     fault: Fault | None = None
 
@@ -151,9 +153,15 @@ class StubMcp:
             self.sessions.discard(asked.header("mcp-session-id") or "")
             return await _send(writer, _whole(200, b""))
         if asked.method == "GET":
-            later = self.later.pop(asked.header("last-event-id") or "", None)
-            return await _send(writer, _whole(405, b"") if later is None else _head_of_events() + later)
+            return await _send(writer, self._rest(do, asked.header("last-event-id") or ""))
         await self._speak(do, asked, seen, writer)
+
+    def _rest(self, do: Do, last_id: str) -> bytes:
+        """What comes after the event."""
+        if do.ends is not None:
+            return _head_of_events() + _last_event(do.ends, do.retry_seconds)
+        later = self.later.pop(last_id, None)
+        return _whole(405, b"") if later is None or do.status != 200 else _head_of_events() + later
 
     def _do(self, seen: Seen) -> Do:
         for at, planned in enumerate(self.plan):
@@ -228,21 +236,16 @@ class StubMcp:
             await asyncio.Event().wait()
 
     async def _stream(self, do: Do, answer: Any, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
-        chunked = do.fault == "drop_midway"  # its end is missed
-        more = {**headers, **({"Transfer-Encoding": "chunked"} if chunked else {})}
+        more = {**headers, **({"Content-Length": "99999"} if do.fault == "drop_midway" else {})}  # its end is missed
         await _send(writer, _head_of_events(more))
-        if do.fault == "endless":
-            while True:
-                await _send(
-                    writer, _event({"jsonrpc": "2.0", "method": "notifications/x", "params": {"x": "y" * 99_999}})
-                )
+        news = _event({"jsonrpc": "2.0", "method": "notifications/x", "params": {"x": "y" * 99_999}})
+        while do.fault == "endless":
+            await _send(writer, news)
         for event in do.events:
             await _send(writer, b"data: " + event.encode() + b"\n\n" if isinstance(event, str) else _event(event))
         if do.ends is not None:
             self.later[do.ends] = _event(answer)
-            await _send(writer, f"id: {do.ends}\nretry: 10\ndata: \n\n".encode())
-        elif chunked:
-            await _send(writer, b"5\r\ndata:\r\n")
+            await _send(writer, _last_event(do.ends, do.retry_seconds))
         elif do.fault is None:
             await _send(writer, _event(answer))
 
@@ -262,25 +265,28 @@ def _seen(asked: Asked) -> Seen:
 
 
 def _large(fault: str) -> bytes:
-    import gzip
-
     return gzip.compress(b" " * (64 << 20)) if fault == "bomb" else b'{"x":"' + b"a" * (9 << 20) + b'"}'
 
 
 def _whole(status: int, body: bytes, media: str = "application/json", more: dict[str, str] | None = None) -> bytes:
     headers = {"Content-Type": media, "Content-Length": str(len(body)), "Connection": "close", **(more or {})}
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 
 
 def _head_of_events(more: dict[str, str] | None = None) -> bytes:
     headers = {"Content-Type": "text/event-stream", "Connection": "close", **(more or {})}
     lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def _event(message: Any) -> bytes:
     return b"event: message\ndata: " + json.dumps(message).encode() + b"\n\n"
+
+
+def _last_event(event_id: str, retry_seconds: float) -> bytes:
+    """A stream may end after it, and be read on later."""
+    return f"id: {event_id}\nretry: {int(retry_seconds * 1000)}\ndata: \n\n".encode()
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:

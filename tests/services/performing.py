@@ -36,8 +36,8 @@ class Site:
     async def perform(self, fields: Mapping[str, Any], /, workspace: str = OURS, **call: Any) -> Any:
         """`fields` with `("name",)` in the place of a secret's reference, alone or in a list of parts."""
         given: dict[str, Any] = {"url": self.server.url, **fields}
-        seals = tuple(Seal(path, parts) for path, parts in _places(given, ()))
-        request = {"fields": Sealed(_shown(given), seals), "method": "GET", **call}
+        seals = tuple(Seal(path, parts) for path, parts in places(given, ()))
+        request = {"fields": Sealed(shown(given), seals), "method": "GET", **call}
         context = EffectContext(
             workspace=workspace,
             run_id="run",
@@ -59,20 +59,20 @@ class Site:
         return self.server.asked[-1]
 
 
-def _places(value: Any, path: tuple[Any, ...]) -> Any:
+def places(value: Any, path: tuple[Any, ...]) -> Any:
     if isinstance(value, tuple):
         yield path, tuple(SecretRef(part[0]) if isinstance(part, tuple) else Text(part) for part in value)
     elif isinstance(value, (list, dict)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _places(item, (*path, key))
+            yield from places(item, (*path, key))
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     if isinstance(value, tuple):
         return "a reference"
     if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items()}
-    return [_shown(item) for item in value] if isinstance(value, list) else value
+        return {key: shown(item) for key, item in value.items()}
+    return [shown(item) for item in value] if isinstance(value, list) else value
 
 
 def secret(name: str, before: str = "", after: str = "") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,7 +14,7 @@ from app.adapters import http_request
 from app.adapters.http_client import GuardedHttp
 from app.adapters.models.mcp_wire import ToolWire
 from app.engine.talk import Tool
-from app.engine.values import UnstorableValueError, Value, measure, to_json
+from app.engine.values import Value, measure
 from app.ports import Clock, EffectError, HttpRequest
 from app.ports.tools import ToolServer
 
@@ -45,11 +46,7 @@ class McpToolServers:
         return await self._asked(library, server, None, library.listed)
 
     async def call(self, server: ToolServer, name: str, arguments: dict[str, Value], idempotency_key: str) -> Value:
-        try:
-            measure({name: arguments})
-            to_json(arguments)
-        except UnstorableValueError as error:
-            raise EffectError("invalid_value", f"the arguments cannot be sent: {error}") from error
+        _check(name, arguments)
         library = await self._loaded(server)
         return await self._asked(
             library, server, idempotency_key, lambda wire: library.called(wire, name, arguments, idempotency_key)
@@ -83,3 +80,12 @@ class McpToolServers:
                     return await ask(wire)
             except Exception as error:
                 raise wire.failure or library.meant(error) from None  # the library's errors quote replies
+
+
+def _check(name: str, arguments: dict[str, Value]) -> None:
+    """Before a session is opened: the library would find it out in the middle."""
+    try:
+        measure({name: arguments})
+        json.dumps(arguments, allow_nan=False)
+    except ValueError as error:
+        raise EffectError("invalid_value", f"the arguments cannot be sent: {error}") from None

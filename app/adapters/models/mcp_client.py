@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from app.adapters import http_request
 from app.adapters.http_client import GuardedHttp
@@ -69,17 +69,22 @@ class McpToolServers:
         idempotency_key: str | None,
         ask: Callable[[ToolWire], Awaitable[Found]],
     ) -> Found:
-        now = asyncio.get_running_loop().time
         async with AsyncExitStack() as open_until:
-            limit = asyncio.timeout(None)
-            wire = ToolWire(
-                self._http, self._clock, server, idempotency_key, lambda: limit.reschedule(now()), open_until
-            )
+            wire = ToolWire(self._http, self._clock, server, idempotency_key, open_until)
+            asking = asyncio.ensure_future(ask(wire))
             try:
-                async with limit:
-                    return await ask(wire)
+                either: set[asyncio.Future[Any]] = {asking, wire.failed}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if asking.done():
+                    return asking.result()
             except Exception as error:
                 raise wire.failure or library.meant(error) from None  # the library's errors quote replies
+            finally:
+                wire.give_up()
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+        assert wire.failure is not None
+        raise wire.failure
 
 
 def _check(name: str, arguments: dict[str, Value]) -> None:

@@ -23,6 +23,7 @@ from app.ports.tools import ToolServer
 REPLY_BYTES: Final = 8 * 1024 * 1024  # of all replies together
 MOST_EXCHANGES: Final = 150  # a page of a list is one; so is each question that the server asks back
 LEAVING_SECONDS: Final = 1.0
+NOTICE_SECONDS: Final = 10.0
 THEIRS: Final = frozenset({"accept", "content-type", "last-event-id"})
 SAME_METHOD: Final = frozenset({307, 308})
 JSON: Final = "application/json"
@@ -52,7 +53,7 @@ class _Sent(NamedTuple):
 
 
 class ToolWire:
-    """Of one session. `failure`: what went wrong on the way, however the library words it; `on_failure` is called when that
+    """Of one session. `failure`: what went wrong on the way, however the library words it; `failed` is done as soon as that
     is known, because the library would wait or try again."""
 
     def __init__(
@@ -61,17 +62,18 @@ class ToolWire:
         clock: Clock,
         server: ToolServer,
         idempotency_key: str | None,
-        on_failure: Callable[[], None],
         open_until: AsyncExitStack,
     ) -> None:
         self._http = http
         self._clock = clock
         self._server = server
         self._key = idempotency_key
-        self._on_failure = on_failure
         self._open_until = open_until
         self._left = REPLY_BYTES
         self._exchanges = 0
+        self._notices: set[asyncio.Timeout] = set()
+        self._over = False
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.failure: EffectError | None = None
 
     async def send(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -87,10 +89,18 @@ class ToolWire:
         except EffectError as error:
             raise self._failed(error) from None
 
+    def give_up(self) -> None:
+        """Nobody wants the answer any more. Whoever cancels would have to wait, because the library takes its time to say
+        that it goes, after what it says before."""
+        self._over = True
+        for limit in self._notices:
+            limit.reschedule(0)
+
     def _failed(self, error: EffectError) -> EffectError:
         if self.failure is None:
             self.failure = error
-            self._on_failure()
+            if not self.failed.done():
+                self.failed.set_result(None)
         return self.failure
 
     async def _leave(self, headers: Mapping[str, str]) -> None:
@@ -106,20 +116,33 @@ class ToolWire:
 
     async def _exchanged(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
         self._exchanges += 1
-        if self._exchanges > MOST_EXCHANGES:
+        if self._over or self._exchanges > MOST_EXCHANGES:
             raise EffectError("provider_error", f"the server wants more than {MOST_EXCHANGES} exchanges")
         sent = _sent(body)
         key = {"Idempotency-Key": self._key} if self._key and sent.method == "tools/call" else {}
+        request = self._request(method, headers, body or None, key)
+        if sent.id is None:
+            return await self._noticed(request)
         stack = await self._open_until.enter_async_context(AsyncExitStack())
-        response = await self._reached(self._request(method, headers, body or None, key), stack)
-        if method == "POST" and sent.id is None:
-            await stack.aclose()
-            return _short(202 if response.is_success else response.status_code)
+        response = await self._reached(request, stack)
         reply = await self._judged(response, sent, "mcp-session-id" in headers)
         if reply is None:
             return Reply(200, _passed(response, EVENTS), self._pieces(response), stack.aclose)
         await stack.aclose()
         return reply
+
+    async def _noticed(self, request: HttpRequest) -> Reply:
+        """What nothing answers: whatever comes back, and if it takes long nobody waits for it."""
+        limit = asyncio.timeout(NOTICE_SECONDS)
+        self._notices.add(limit)
+        try:
+            async with limit, AsyncExitStack() as stack:
+                await self._reached(request, stack)
+        except TimeoutError:
+            pass
+        finally:
+            self._notices.discard(limit)
+        return _short(202)
 
     def _request(
         self, method: str, headers: Mapping[str, str], body: bytes | None, more: Mapping[str, str]

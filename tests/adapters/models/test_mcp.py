@@ -194,16 +194,12 @@ async def test_all_pages_are_read_up_to_a_thousand_tools(mcp: StubMcp) -> None:
 
 
 async def test_what_is_too_long_is_cut_or_left_out(mcp: StubMcp) -> None:
-    deep: dict[str, Any] = {"type": "object"}
-    for _ in range(150):
-        deep = {"type": "object", "properties": {"x": deep}}
     fits = {"type": "object", "x": "y" * (64 * 1024 - 24)}
     mcp.ways = Ways(
         tools=[
             tool("odd name/ä", "é" * 3_000),
             tool("large", schema={"type": "object", "x": "y" * 65_536}),
             tool("fits", schema=fits),
-            tool("deep", schema=deep),
         ]
     )
     found = await tools(mcp)

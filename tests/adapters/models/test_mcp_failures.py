@@ -207,9 +207,14 @@ async def test_a_version_that_nobody_knows(mcp: StubMcp) -> None:
 
 
 async def test_tools_of_a_wrong_form(mcp: StubMcp) -> None:
-    mcp.ways = Ways(tools=[{"name": "x", "inputSchema": 5}])
-    found = await failure(tools(mcp))
-    assert (found.error_type, found.retryable) == ("provider_error", True)
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"x": deep}
+    for schema in (5, None, deep):
+        mcp.ways = Ways(tools=[{"name": "x", "inputSchema": schema}])
+        found = await failure(tools(mcp))
+        assert (found.error_type, found.retryable) == ("provider_error", True)
+        assert found.message == f"{UNREADABLE}: it has a wrong form"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", 10**5_000], ids=["nan", "inf", "half", "big"])

@@ -120,9 +120,11 @@ async def test_who_cancels_closes_the_connection(mcp: StubMcp, streams: bool, do
 async def test_a_time_limit_closes_the_connection_too(mcp: StubMcp, method: str) -> None:
     await tools(mcp)  # loads the library
     mcp.plan = [Do(on=method, fault="hang")]
+    ours, started = servers(), time.monotonic()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
-            await servers().list(server_of(mcp))
+            await ours.list(server_of(mcp))
+    assert time.monotonic() - started < 1
     await asyncio.wait_for(mcp.client_closed.wait(), 1)
     await nobody_is_left(mcp)
 

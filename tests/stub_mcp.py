@@ -8,65 +8,33 @@ their methods. As a process of its own: `python -m tests.stub_mcp PORT`; there `
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from tests.stub_http import Asked, read_asked
+from tests.stub_mcp_voice import (
+    LEGACY,
+    MODERN,
+    OBJECT,
+    Do,
+    Seen,
+    Ways,
+    event_of,
+    head_of_events,
+    large,
+    last_event,
+    seen_in,
+    send,
+    whole,
+)
 
-Fault = Literal["drop", "drop_midway", "end_early", "hang", "hang_midway", "endless", "huge", "bomb"]
-MODERN = "2026-07-28"
-LEGACY = "2025-11-25"
-OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}}
-
-
-class Do(msgspec.Struct, kw_only=True):
-    """One answer. `on`: to which method (of a plan); `result` or `error` {code, message} instead of its own; `body`: this
-    text instead of a message, with `status` and `headers`; `events`: before the answer, of a stream; `ends`: a stream
-    ends before its answer, which comes to whoever reads on from the event with this id, `retry_seconds` later."""
-
-    on: str = "tools/call"
-    result: Any = None
-    error: dict[str, Any] | None = None
-    status: int = 200
-    headers: dict[str, str] = {}
-    body: str | None = None
-    events: list[Any] = []
-    ends: str | None = None
-    retry_seconds: float = 0.01
-    before_seconds: float = 0
-    fault: Fault | None = None
-
-
-class Ways(msgspec.Struct, kw_only=True):
-    """How the server is. `streams`: it answers in events; `sessions`: it wants its session's id; `modern`: it knows the
-    newest protocol only; `tools`: else `echo` and `stub`; `slash`: it redirects to the path with one."""
-
-    streams: bool = False
-    sessions: bool = False
-    modern: bool = False
-    tools: list[dict[str, Any]] | None = None
-    page_size: int = 1_000
-    slash: bool = False
-    leaving_seconds: float = 0
-
-
-class Seen(msgspec.Struct, kw_only=True):
-    """A message. `closed`: the client has closed the connection before the reply was complete."""
-
-    method: str
-    tool: str | None
-    key: str | None
-    meta_key: str | None
-    params: dict[str, Any]
-    headers: list[tuple[str, str]]
-    closed: bool = False
+__all__ = ["LEGACY", "MODERN", "OBJECT", "Do", "Seen", "StubMcp", "Ways", "stub_mcp"]
 
 
 class StubMcp:
@@ -103,9 +71,9 @@ class StubMcp:
         try:
             asked = await read_asked(reader)
             if asked.target.startswith("/stub/"):
-                await _send(writer, _whole(200, self._told(asked)))
+                await send(writer, whole(200, self._told(asked)))
                 return
-            seen = _seen(asked)
+            seen = seen_in(asked)
             self.seen.append(seen)
             await self._until_left(seen, self._answer(asked, seen, writer), reader)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -143,7 +111,7 @@ class StubMcp:
 
     async def _answer(self, asked: Asked, seen: Seen, writer: asyncio.StreamWriter) -> None:
         if self.ways.slash and not asked.target.endswith("/"):
-            return await _send(writer, _whole(307, b"", "text/plain", {"Location": asked.target + "/"}))
+            return await send(writer, whole(307, b"", "text/plain", {"Location": asked.target + "/"}))
         do = self._do(seen)
         if seen.method == "tools/call":
             self.arrived.set()
@@ -151,17 +119,17 @@ class StubMcp:
         if asked.method == "DELETE":
             await asyncio.sleep(self.ways.leaving_seconds)
             self.sessions.discard(asked.header("mcp-session-id") or "")
-            return await _send(writer, _whole(200, b""))
+            return await send(writer, whole(200, b""))
         if asked.method == "GET":
-            return await _send(writer, self._rest(do, asked.header("last-event-id") or ""))
+            return await send(writer, self._rest(do, asked.header("last-event-id") or ""))
         await self._speak(do, asked, seen, writer)
 
     def _rest(self, do: Do, last_id: str) -> bytes:
         """What comes after the event."""
         if do.ends is not None:
-            return _head_of_events() + _last_event(do.ends, do.retry_seconds)
+            return head_of_events() + last_event(do.ends, do.retry_seconds)
         later = self.later.pop(last_id, None)
-        return _whole(405, b"") if later is None or do.status != 200 else _head_of_events() + later
+        return whole(405, b"") if later is None or do.status != 200 else head_of_events() + later
 
     def _do(self, seen: Seen) -> Do:
         for at, planned in enumerate(self.plan):
@@ -179,14 +147,14 @@ class StubMcp:
             await asyncio.Event().wait()
         if do.fault in ("huge", "bomb"):
             coded = {"Content-Encoding": "gzip"} if do.fault == "bomb" else {}
-            return await _send(writer, _whole(200, _large(do.fault), more=coded))
+            return await send(writer, whole(200, large(do.fault), more=coded))
         if do.body is not None:
-            return await _send(writer, _whole(do.status, do.body.encode(), more=do.headers))
+            return await send(writer, whole(do.status, do.body.encode(), more=do.headers))
         session = asked.header("mcp-session-id")
         if self.ways.sessions and seen.method != "initialize" and session not in self.sessions:
-            return await _send(writer, _whole(400 if session is None else 404, b"no such session", "text/plain"))
+            return await send(writer, whole(400 if session is None else 404, b"no such session", "text/plain"))
         if "id" not in message:
-            return await _send(writer, _whole(202, b""))
+            return await send(writer, whole(202, b""))
         answer = {"jsonrpc": "2.0", "id": message["id"], **self._body(do, seen)}
         await self._write(do, answer, self._headers(do, seen), writer)
 
@@ -227,9 +195,9 @@ class StubMcp:
     async def _write(self, do: Do, answer: Any, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
         if not self.ways.streams and not do.events and do.ends is None and do.fault != "endless":
             body = json.dumps(answer).encode()
-            reply = _whole(do.status, body, more=headers)
+            reply = whole(do.status, body, more=headers)
             cut = do.fault in ("drop_midway", "end_early", "hang_midway")
-            await _send(writer, reply[: len(reply) - len(body) // 2] if cut else reply)
+            await send(writer, reply[: len(reply) - len(body) // 2] if cut else reply)
         else:
             await self._stream(do, answer, headers, writer)
         if do.fault == "hang_midway":
@@ -237,61 +205,17 @@ class StubMcp:
 
     async def _stream(self, do: Do, answer: Any, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
         more = {**headers, **({"Content-Length": "99999"} if do.fault == "drop_midway" else {})}  # its end is missed
-        await _send(writer, _head_of_events(more))
-        news = _event({"jsonrpc": "2.0", "method": "notifications/x", "params": {"x": "y" * 99_999}})
+        await send(writer, head_of_events(more))
+        news = event_of({"jsonrpc": "2.0", "method": "notifications/x", "params": {"x": "y" * 99_999}})
         while do.fault == "endless":
-            await _send(writer, news)
+            await send(writer, news)
         for event in do.events:
-            await _send(writer, b"data: " + event.encode() + b"\n\n" if isinstance(event, str) else _event(event))
+            await send(writer, b"data: " + event.encode() + b"\n\n" if isinstance(event, str) else event_of(event))
         if do.ends is not None:
-            self.later[do.ends] = _event(answer)
-            await _send(writer, _last_event(do.ends, do.retry_seconds))
+            self.later[do.ends] = event_of(answer)
+            await send(writer, last_event(do.ends, do.retry_seconds))
         elif do.fault is None:
-            await _send(writer, _event(answer))
-
-
-def _seen(asked: Asked) -> Seen:
-    message = json.loads(asked.body) if asked.body else {}
-    params = message.get("params") or {}
-    method = message.get("method") or asked.method
-    return Seen(
-        method=method,
-        tool=params.get("name") if method == "tools/call" else None,
-        key=asked.header("idempotency-key"),
-        meta_key=(params.get("_meta") or {}).get("idempotencyKey"),
-        params=params,
-        headers=list(asked.headers),
-    )
-
-
-def _large(fault: str) -> bytes:
-    return gzip.compress(b" " * (64 << 20)) if fault == "bomb" else b'{"x":"' + b"a" * (9 << 20) + b'"}'
-
-
-def _whole(status: int, body: bytes, media: str = "application/json", more: dict[str, str] | None = None) -> bytes:
-    headers = {"Content-Type": media, "Content-Length": str(len(body)), "Connection": "close", **(more or {})}
-    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
-
-
-def _head_of_events(more: dict[str, str] | None = None) -> bytes:
-    headers = {"Content-Type": "text/event-stream", "Connection": "close", **(more or {})}
-    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _event(message: Any) -> bytes:
-    return b"event: message\ndata: " + json.dumps(message).encode() + b"\n\n"
-
-
-def _last_event(event_id: str, retry_seconds: float) -> bytes:
-    """A stream may end after it, and be read on later."""
-    return f"id: {event_id}\nretry: {int(retry_seconds * 1000)}\ndata: \n\n".encode()
-
-
-async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
-    writer.write(data)
-    await writer.drain()
+            await send(writer, event_of(answer))
 
 
 @asynccontextmanager

@@ -115,8 +115,10 @@ class ToolWire:
             return
 
     async def _exchanged(self, method: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        if self._over:
+            raise EffectError("http_connection", "nobody waits for it any more")
         self._exchanges += 1
-        if self._over or self._exchanges > MOST_EXCHANGES:
+        if self._exchanges > MOST_EXCHANGES:
             raise EffectError("provider_error", f"the server wants more than {MOST_EXCHANGES} exchanges")
         sent = _sent(body)
         key = {"Idempotency-Key": self._key} if self._key and sent.method == "tools/call" else {}

@@ -41,7 +41,7 @@ class Server(Caller):
         self._command = [sys.executable, *program, "serve"]
         self._environment = {key: os.environ[key] for key in INHERITED if key in os.environ}
         self._environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "ANTIPHON_DATA_DIR": str(data_dir)}
-        self._environment |= {"ANTIPHON_ADMIN_KEY": ADMIN_KEY, "PORT": str(_free_port())} | environment
+        self._environment |= {"ANTIPHON_ADMIN_KEY": ADMIN_KEY, "PORT": str(free_port())} | environment
         self._process: subprocess.Popen[bytes] | None = None
         self._log_from = 0
 
@@ -141,7 +141,8 @@ class Server(Caller):
         return self.log(this_life=True)[-4_000:] or "(it wrote nothing)"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Nobody else's, as far as one can tell."""
     for port in random.sample(PORTS, 50):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

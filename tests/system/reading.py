@@ -13,16 +13,17 @@ from tests.system.caller import Caller
 
 @dataclass
 class Frame:
-    """One event, or a comment when it has no id."""
+    """One event, or a comment when it has no id. `cursor`: the whole of the id, with open texts behind the number."""
 
     id: int | None = None
+    cursor: str = ""
     event: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     comment: str | None = None
 
 
 @asynccontextmanager
-async def stream(server: Caller, run: str, last: int | None = None) -> AsyncIterator[AsyncIterator[Frame]]:
+async def stream(server: Caller, run: str, last: int | str | None = None) -> AsyncIterator[AsyncIterator[Frame]]:
     """The frames behind `Last-Event-ID`; the stream is left when the block is."""
     headers = {} if last is None else {"Last-Event-ID": str(last)}
     path = f"/v1/workflow-runs/{run}/events"
@@ -48,7 +49,7 @@ async def _frames(lines: AsyncIterator[str]) -> AsyncIterator[Frame]:
             begun = True
             match name:
                 case "id":
-                    frame.id = int(value)
+                    frame.id, frame.cursor = int(value.partition(":")[0]), value
                 case "event":
                     frame.event = value
                 case "data":

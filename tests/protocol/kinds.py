@@ -35,7 +35,14 @@ PLAYED_KINDS = [
     _played("code", CODE),
     _played("rich template", RICH),
     _played("model with a repair", STRUCTURED),
-    Scenario(name="model with retries", graph=STREAMED, started=False, scripts=((START, FIRST),), failures=1),
+    Scenario(
+        name="model with retries",
+        graph=STREAMED,
+        started=False,
+        scripts=((START, FIRST),),
+        failures=1,
+        heard=True,
+    ),
 ]
 # Walked by chance.
 WALKED_KINDS = [

@@ -64,10 +64,15 @@ def success(context: EffectContext) -> Any:
 
 
 def _answer(context: EffectContext, done: str) -> ModelAnswer:
-    """A structured answer fits only when it was complained about."""
+    """Each attempt says something else. A structured answer fits only when it was complained about."""
     call = msgspec.convert(context.request, ModelCall)
     answer = ModelAnswer(
-        text=done, finish_reason="stop", usage=USAGE, provider="fake", model="m-1", streamed=call.stream
+        text=f"{context.attempt}. {done}",
+        finish_reason="stop",
+        usage=USAGE,
+        provider="fake",
+        model="m-1",
+        streamed=call.stream,
     )
     if call.schema is None:
         return answer

@@ -10,6 +10,7 @@ import msgspec
 from app.engine.state import decode
 from app.ports import Run
 from app.services.facts import EVENTS
+from tests.protocol.listener import Listener
 from tests.protocol.op import Op
 from tests.protocol.posts import Client
 from tests.protocol.processes import BACKGROUND, Process
@@ -70,6 +71,7 @@ class _Play:
         self.ready_at: dict[Op, float] = {}  # results of effects, and what is held back
         self.next_try = 0.0
         self.start_at: float | None = None
+        self.listeners = [Listener(self.story, leaves=leaves) for leaves in (False, True) if scenario.heard]
         for process in self.story.alive():
             self._run_loops(process)
 
@@ -83,6 +85,8 @@ class _Play:
         story = self.story
         began, idle_until = story.loop.time(), 0.0
         while not self._is_over():
+            for listener in self.listeners:
+                listener.go_on()
             if story.loop.time() - began > BOUND_SECONDS:
                 raise Violation("left behind: it does not come to an end")
             op = next((op for op in story.desk.ops if self._is_ready(op)), None)
@@ -93,10 +97,14 @@ class _Play:
                 idle_until = self._idle(idle_until)
         seconds = story.loop.time() - began
         check_quiet(story)
+        for listener in self.listeners:
+            listener.check()
         sent = Counter(effect_id for _, effect_id, _ in story.watch.sent)
         return Played(ending_of(next(iter(story.memory.runs.values())), story), tuple(self.ops), sent, seconds)
 
     def _is_over(self) -> bool:
+        if not all(listener.is_done for listener in self.listeners):
+            return False
         busy = [op for op in self.story.desk.ops if op.words not in BACKGROUND]
         runs = self.story.memory.runs.values()
         waiting = any(client.post is not None or client.open() for client in self.story.clients)
@@ -109,7 +117,7 @@ class _Play:
         return now >= self.ready_at.setdefault(op, now + seconds)
 
     def _do(self, op: Op) -> None:
-        if self.first in (None, op.process) and not op.done:
+        if self.first in (None, op.process) and not op.done and not isinstance(op.cause, Listener):
             revision = max((run.revision for run in self.story.memory.runs.values()), default=0)
             self.ops.append((str(op).partition(": ")[2], revision))
             if len(self.ops) in self.cuts:

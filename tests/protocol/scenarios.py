@@ -22,7 +22,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     S told to end.
     `faults` bounds their number. `fails`: an effect may fail. `poison`: sending it kills the process.
     `places`: the workflow's limit of concurrent runs. In plays an effect takes `effect_seconds`, and so many `failures`
-    come before its success."""
+    come before its success; `heard`: somebody follows the stream of the run, which ends."""
 
     name: str
     graph: Json
@@ -40,6 +40,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     places: int | None = None
     effect_seconds: float = 3.0
     failures: int = 0
+    heard: bool = False
 
 
 def keep_workflow(memory: Memory, scenario: Scenario, now: float) -> None:

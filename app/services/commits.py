@@ -93,24 +93,11 @@ def _changes(
     world: World, run: Run, turn: Turn, made: Step, accepted: AcceptedCommand | None, now: float, commit_id: str
 ) -> tuple[dict[str, Any], Turn, bool]:
     state = made.state
-    events = pack_events((*EVENTS.decode(turn.events), *made.events) if turn.events else made.events)
-    stored = encode(state)
+    stored, closed = encode(state), at_rest(state)
     if accepted is not None:
         turn = msgspec.structs.replace(turn, commands=(*turn.commands, accepted))
+    turn = _with_events(world, run, turn, made, stored if closed else None, now)
     lease, fence = _lease(world, run, state, now)
-    closed = at_rest(state)
-    reply = None
-    if closed:
-        reply = world.render(facts_of(run, state, turn.number, events))
-    turn = msgspec.structs.replace(
-        turn,
-        events=events,
-        last_seq=state.next_seq - 1 if closed else None,
-        reply=reply,
-        state=stored if closed else None,
-        size=len(events) + len(reply or b"") + (len(stored) if closed else 0) + len(turn.input),
-        closed_at=now if closed else None,
-    )
     changes: dict[str, Any] = {
         "revision": run.revision + 1,
         "commit_id": commit_id,
@@ -137,6 +124,21 @@ def _changes(
     if accepted is not None and accepted.key is not None:
         changes["fingerprints"], changes["fingerprints_partial"] = remember(run, accepted.key, now)
     return changes, turn, closed
+
+
+def _with_events(world: World, run: Run, turn: Turn, made: Step, stored: bytes | None, now: float) -> Turn:
+    """The turn with what has happened in it; closed when `stored`, the state after it, is given."""
+    events = pack_events((*EVENTS.decode(turn.events), *made.events) if turn.events else made.events)
+    reply = None if stored is None else world.render(facts_of(run, made.state, turn.number, events))
+    return msgspec.structs.replace(
+        turn,
+        events=events,
+        last_seq=None if stored is None else made.state.next_seq - 1,
+        reply=reply,
+        state=stored,
+        size=len(events) + len(reply or b"") + len(stored or b"") + len(turn.input),
+        closed_at=None if stored is None else now,
+    )
 
 
 def _lease(world: World, run: Run, state: ExecutorState, now: float) -> tuple[Lease | None, int]:

@@ -100,28 +100,14 @@ class Starts:
         graph = await self._graph(head, version)
         if request.command not in (None, "start"):
             raise ServiceError("invalid_request", f"there is no run to {request.command}: run_id is missing")
-        inputs = self._inputs(request, graph)
-        run_id, now = self._world.ids.object_id(), self._world.now()
+        command = self._command(request, version, self._inputs(request, graph))
         graphs = {graph_key(head.id, version): graph}
-        command = messages.Start(
-            now=now,
-            run_id=run_id,
-            workflow_id=head.id,
-            version=version,
-            user=request.user,
-            inputs=inputs,
-            variables=request.variables,
-            message=request.message,
-            welcome=request.welcome_message,
-            start_node=request.start_node,
-            starter=request.voter,
-        )
         try:
             made = step(graphs, None, command, self._world.limits)
         except RefusedError as error:
             raise ServiceError("invalid_value", str(error)) from error
         run = Run(
-            id=run_id,
+            id=command.run_id,
             workspace=head.workspace,
             workflow_id=head.id,
             version=version,
@@ -137,13 +123,28 @@ class Starts:
             state=b"",
             next_seq=1,
             start_key=start_key,
-            created_at=now,
-            updated_at=now,
+            created_at=command.now,
+            updated_at=command.now,
         )
         stored = self._within_limits(request, run, made, graphs, command)
         if stored.open is None:
             return stored
         return replace(stored, limited=await slots.take(self._world, head, stored))
+
+    def _command(self, request: TurnRequest, version: int, inputs: dict[str, Value]) -> messages.Start:
+        return messages.Start(
+            now=self._world.now(),
+            run_id=self._world.ids.object_id(),
+            workflow_id=request.workflow_id,
+            version=version,
+            user=request.user,
+            inputs=inputs,
+            variables=request.variables,
+            message=request.message,
+            welcome=request.welcome_message,
+            start_node=request.start_node,
+            starter=request.voter,
+        )
 
     async def _graph(self, head: WorkflowHead, version: int) -> Graph:
         graph = await self._world.graphs.get(head.id, version)

@@ -105,6 +105,11 @@ class Turns:
         finished = self._judge.finished(request, run, state)
         if finished is not None:
             return finished
+        return await self._carry_out(request, run, state, graphs, tries)
+
+    async def _carry_out(
+        self, request: TurnRequest, run: Run, state: ExecutorState, graphs: Mapping[str, Graph], tries: Tries
+    ) -> TurnReply | None:
         command = self._judge.command(request, run, state, tries)
         commit_id = self._world.ids.commit_id()
         try:
@@ -129,8 +134,8 @@ class Turns:
         tries.commits[commit_id] = None  # its lease is being performed
         after = planned.after
         if after.open is None:
-            return TurnReply(run_id=run_id, turn=after.turn, body=after.tail[-1].reply or b"")
-        return await deliver(self._world, run_id, after.turn, request.wait_seconds)
+            return TurnReply(run_id=run.id, turn=after.turn, body=after.tail[-1].reply or b"")
+        return await deliver(self._world, run.id, after.turn, request.wait_seconds)
 
     async def _expire(self, run: Run, state: ExecutorState, graphs: Mapping[str, Graph]) -> None:
         """What is due comes first, in a commit of its own; then the run is read again."""

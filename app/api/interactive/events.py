@@ -141,13 +141,8 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "workflow_show_state", _shown(event)
         case said.EdgeTaken():
             return _edge(run_id, event)
-        case said.QuestionOpened():
-            return "busy_wait_for_user_message", _asked(event)
-        case said.VoteCast():
-            return "vote_cast", _vote(event)
-        case said.QuestionExpired(pause_id=pause_id):
-            message = f"nobody answered {pause_id} in time"
-            return "workflow_warning", {"warning_message": message, "pause_id": pause_id}
+        case said.QuestionOpened() | said.VoteCast() | said.QuestionExpired():
+            return _of_pause(event)
         case said.Warned(message=message):
             return "workflow_warning", {"warning_message": message}
         case said.FramePaused(last_node_id=last):
@@ -156,6 +151,19 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "end_thread", {"last_node_logical_id": last}
         case said.TurnEnded() | said.ReadyForInput() | said.RunPaused() | said.RunFailed() | said.RunEnded():
             return _end(event)
+        case _:
+            assert_never(event)
+
+
+def _of_pause(event: said.QuestionOpened | said.VoteCast | said.QuestionExpired) -> tuple[str, Json]:
+    match event:
+        case said.QuestionOpened():
+            return "busy_wait_for_user_message", _asked(event)
+        case said.VoteCast():
+            return "vote_cast", _vote(event)
+        case said.QuestionExpired(pause_id=pause_id):
+            message = f"nobody answered {pause_id} in time"
+            return "workflow_warning", {"warning_message": message, "pause_id": pause_id}
         case _:
             assert_never(event)
 

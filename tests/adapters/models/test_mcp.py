@@ -61,6 +61,8 @@ async def test_every_message_has_the_headers_that_it_needs(
         assert headers["accept"] == "application/json, text/event-stream"
         assert headers["user-agent"] == "Antiphon"
         assert len(headers) == len(seen.headers)
+        info = seen.params.get("clientInfo") or {"name": "antiphon"}
+        assert info["name"] == "antiphon"
     later = dict(mcp.seen[-1].headers)
     assert later["mcp-protocol-version"] == (MODERN if ways.modern else LEGACY)
     assert later["mcp-session-id"] == ("session-1" if ways.sessions else "mine")

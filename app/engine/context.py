@@ -126,7 +126,7 @@ class NodeContext:
         assert call is not None, "only a model's answer is told as one"
         seconds = max(0.0, self.now - call.since)
         self._walk.spend(f"{answer.provider}/{answer.model}", answer.usage, seconds)
-        self._walk.event_bytes += len(answer.text)
+        self._walk.event_bytes += len(answer.text) + sum(map(len, answer.misfits))
         if say:
             self._frame.remember("assistant", answer.text)
         self._walk.emit_of(
@@ -166,7 +166,7 @@ class NodeContext:
 
     def tool_finished(self, call: ToolCall, status: str, *, result: Value = None, error: str | None = None) -> None:
         shown, truncated = _shown(result)
-        self._walk.event_bytes += size_of(shown)
+        self._walk.event_bytes += size_of(shown) + len(error or "") + len(call.id) + len(call.name)
         self._walk.emit_of(
             self._frame,
             self._visit,

@@ -31,7 +31,9 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
         case EndBranch(outputs=outputs):
             _end_branch(walk, frame, visit, outputs)
         case Await():
-            bound = None if outcome.operation == "render" else visit.node.timeout_seconds
+            bound = visit.node.timeout_seconds
+            if outcome.operation == "render" and bound is not None:
+                bound = min(bound, outcome.timeout_seconds)  # a long bound is for what the node does then
             visit.wait = Working(_effect(walk, frame, visit, outcome, bound))
         case Sleep(until=until) if until <= walk.now:
             walk.wake(frame, visit, Received(Woke()))

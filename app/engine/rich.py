@@ -15,7 +15,6 @@ from app.engine.scope import Scope
 from app.engine.template import Template, parsed
 from app.engine.values import Value
 
-_code = re.compile(r"\{#.*?#\}|(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 _name = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _quoted = r"""\[\s*(?:"(?P<double>[^"\\]*)"|'(?P<single>[^'\\]*)')\s*\]"""
 _first_steps = {
@@ -58,20 +57,22 @@ def _reference(path: Path) -> str:
     return f"{{{{ {wanted}|default(none) }}}}" if path.optional else f"{{{{ {wanted} }}}}"
 
 
+def _code_of(template: Template) -> str:
+    return " ".join([*template.codes, *(_reference(path) for path in template.paths)])
+
+
 def _names(templates: Iterable[Template]) -> set[str]:
-    code = " ".join(found for template in templates for found in _code.findall(_source(template)))
-    return set(_name.findall(code))
+    return {name for template in templates for name in _name.findall(_code_of(template))}
 
 
 def _narrowed(word: str, templates: list[Template], scope: Scope) -> Value:
     """Of `nodes` and `vars` those that are named; all, when one is looked up by a name that is not written there."""
     wanted: set[str] = set()
     for template in templates:
-        for code in _code.findall(_source(template)):
-            for found in _first_steps[word].finditer(code):
-                names = [name for name in found.groupdict().values() if name is not None]
-                if not names:
-                    return scope.read(word)
-                wanted.update(names)
+        for found in _first_steps[word].finditer(_code_of(template)):
+            names = [name for name in found.groupdict().values() if name is not None]
+            if not names:
+                return scope.read(word)
+            wanted.update(names)
     known = scope.read(word)
     return {name: known[name] for name in sorted(wanted) if name in known} if isinstance(known, dict) else known

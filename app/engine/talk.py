@@ -13,7 +13,7 @@ MODEL: Final = "model"  # the operation of an effect that asks one
 
 
 MOST_MESSAGES: Final = 100  # of a transcript
-MOST_CHARACTERS: Final = 64 * 1024
+MOST_BYTES: Final = 64 * 1024
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,14 +39,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def shortened(transcript: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The newest of it: 100 messages and 64 Ki characters at most; a longer one alone is cut."""
+    """The newest of it: 100 messages and 64 KiB at most; a longer one alone is cut."""
     kept: list[Message] = []
-    left = MOST_CHARACTERS
+    left = MOST_BYTES
     for message in reversed(transcript[-MOST_MESSAGES:]):
-        if left <= 0 or (kept and len(message.text) > left):
+        size = len(message.text.encode("utf-8", "replace"))
+        if left <= 0 or (kept and size > left):
             break
-        kept.append(msgspec.structs.replace(message, text=message.text[:left]))
-        left -= len(message.text)
+        text = message.text if size <= left else message.text.encode("utf-8", "replace")[:left].decode(errors="ignore")
+        kept.append(msgspec.structs.replace(message, text=text))
+        left -= size
     return tuple(reversed(kept))
 
 

@@ -43,10 +43,12 @@ class TemplateSyntaxError(ValueError):
 
 
 class Template(msgspec.Struct, frozen=True):
-    """`parts` are literal texts and references, in order; a rich one's code stands in its literal texts."""
+    """`parts` are literal texts and references, in order; a rich one's code stands in its literal texts, and
+    apart in `codes`, without comments."""
 
     parts: tuple[str | Path, ...]
     is_rich: bool = False
+    codes: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -85,6 +87,7 @@ def parse(text: str) -> Template:
 
 def _parse(text: str) -> Template:
     parts: list[str | Path] = []
+    codes: list[str] = []
     is_rich, position, literal_from = False, 0, 0
     while found := _opening.search(text, position):
         opening, start = found.group(), found.start()
@@ -101,9 +104,11 @@ def _parse(text: str) -> Template:
         else:
             is_rich, literal_from = True, start
             position = _end_of_rich(text, start, opening)
+            if opening != "{#":
+                codes.append(text[start:position])
     if literal_from < len(text):
         parts.append(text[literal_from:])
-    return Template(tuple(parts), is_rich)
+    return Template(tuple(parts), is_rich, tuple(codes))
 
 
 _cached = lru_cache(maxsize=2048)(_parse)

@@ -104,7 +104,9 @@ def _check_templates(config: dict[str, Any], kind: type[NodeKind], path: str) ->
             may_read = (kind.reads_secrets and name != "default_output") or is_notice
             yield from _secret_faults(parsed, place, "a default" if name == "default_output" else kind.kind, may_read)
             yield from _link_faults(parsed, place, is_notice)
-            if parsed.is_rich or name in kind.rich_texts:
+            if parsed.is_rich and name == "default_output":
+                yield Fault(place, "a default cannot be a rich template: it is for when something has failed")
+            elif parsed.is_rich or name in kind.rich_texts:
                 yield Claim(place, "template", text)
 
 

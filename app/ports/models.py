@@ -63,7 +63,7 @@ class TextSink(Protocol):
     """Takes the text of models while it comes. Does not block or raise; what is lost here is lost only to watchers, the
     answer holds the whole text."""
 
-    def piece(self, run_id: Id, effect_id: str, attempt: int, text: str) -> None: ...
+    def piece(self, run_id: Id, effect_id: str, telling: int, text: str) -> None: ...
 
 
 def estimated(call: ModelCall, text: str, tool_calls: Iterable[ToolCall] = ()) -> Usage:

@@ -37,13 +37,15 @@ class AnswerChecker(Protocol):
 
 
 class EffectContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a performer is told: the key stays the same on every attempt and takeover."""
+    """What a performer is told: the key stays the same on every attempt and takeover; `telling` is another on each, of a
+    model's text."""
 
     workspace: Id
     run_id: Id
     effect_id: str
     idempotency_key: str
     attempt: int
+    telling: int = 1
     operation: str
     request: Any
 

@@ -15,7 +15,7 @@ from app.ports import EffectContext, EffectError
 from app.services.world import World
 
 Result = EffectSucceeded | EffectFailed
-Name = tuple[str, int]  # effect id and attempt
+Name = tuple[str, int, int]  # effect id, attempt and telling
 
 log = structlog.get_logger("antiphon.effects")
 
@@ -32,17 +32,21 @@ class Attempts:
 
     def match(self, wanted: Sequence[Effect], *, alive: bool) -> None:
         """Cancels what is no longer in flight, begins what is not yet begun (only under a live lease)."""
-        named = {(effect.id, effect.attempt): effect for effect in wanted}
+        named = {(effect.id, effect.attempt, effect.telling): effect for effect in wanted}
         for name in [name for name in self._tasks if name not in named]:
             self._tasks.pop(name).cancel()
-            self._world.texts.close(self._run_id, *name)
+            self._close(name)
         for name in [name for name in self._results if name not in named]:
             del self._results[name]
-            self._world.texts.close(self._run_id, *name)
+            self._close(name)
         for name, effect in named.items():
             if alive and name not in self._tasks and name not in self._results:
                 self._world.texts.open(self._run_id, effect)
                 self._tasks[name] = asyncio.ensure_future(self._attempt(effect))
+
+    def _close(self, name: Name) -> None:
+        effect_id, _, telling = name
+        self._world.texts.close(self._run_id, effect_id, telling)
 
     async def ended(self, notice: asyncio.Event, draining: asyncio.Event, seconds: float) -> bool:
         """Waits for an attempt to end, for one of the events, or for time to be up. Are there results to be committed?"""
@@ -66,14 +70,14 @@ class Attempts:
         """These are in the run now."""
         for name in [name for name, result in self._results.items() if result in committed]:
             del self._results[name]
-            self._world.texts.close(self._run_id, *name)
+            self._close(name)
 
     def cancel(self) -> None:
         """Ends everything under way."""
         for task in self._tasks.values():
             task.cancel()
         for name in (*self._tasks, *self._results):
-            self._world.texts.close(self._run_id, *name)
+            self._close(name)
 
     async def _attempt(self, effect: Effect) -> Result:
         context = EffectContext(
@@ -82,6 +86,7 @@ class Attempts:
             effect_id=effect.id,
             idempotency_key=f"{self._run_id}:{effect.id}",
             attempt=effect.attempt,
+            telling=effect.telling,
             operation=effect.operation,
             request=effect.request,
         )

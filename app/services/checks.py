@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from app.ports import AnswerChecker, CodeRunner, TemplateRenderer
 from app.services.providers import Providers
 
 MOST_CLAIMS: Final = 2_000  # each costs a call to another process
+MOST_SECONDS: Final = 20.0
 
 
 class Checks:
@@ -32,7 +34,11 @@ class Checks:
         """Every fault and warning of a graph that is to belong to a workspace. Raises StoreUnavailableError."""
         checked = check(source, CATALOGUE)
         faults = list(checked.faults)
+        until = time.monotonic() + MOST_SECONDS
         for claim in checked.claims[:MOST_CLAIMS]:
+            if time.monotonic() > until:
+                faults.append(Fault(claim.path, f"the graph takes longer than {MOST_SECONDS:g} seconds to check"))
+                break
             if fault := await self._fault(workspace, claim):
                 faults.append(Fault(claim.path, fault))
         if len(checked.claims) > MOST_CLAIMS:

@@ -12,11 +12,10 @@ from app.engine.state import Effect
 class OpenText:
     """What one telling of a call brought so far. `seq` is that of the call's first event, `path` that of its node."""
 
-    __slots__ = ("_pieces", "attempt", "effect_id", "path", "seq", "telling")
+    __slots__ = ("_pieces", "effect_id", "path", "seq", "telling")
 
     def __init__(self, effect: Effect, seq: int) -> None:
         self.effect_id = effect.id
-        self.attempt = effect.attempt
         self.telling = effect.telling
         self.seq = seq
         self.path = effect.id.rpartition("#")[0]
@@ -44,21 +43,21 @@ class Texts:
         self._readers: dict[str, set[asyncio.Event]] = {}
 
     def open(self, run_id: str, effect: Effect) -> None:
-        """An attempt of a model call begins; what an earlier one said is void."""
+        """A telling of a model call begins; what an earlier one said is void."""
         if effect.seq is not None:
             self._open.setdefault(run_id, {})[effect.id] = OpenText(effect, effect.seq)
 
-    def close(self, run_id: str, effect_id: str, attempt: int) -> None:
-        """The attempt's answer is committed, or will never be."""
+    def close(self, run_id: str, effect_id: str, telling: int) -> None:
+        """The telling's answer is committed, or will never be."""
         texts = self._open.get(run_id, {})
-        if effect_id in texts and texts[effect_id].attempt == attempt:
+        if effect_id in texts and texts[effect_id].telling == telling:
             del texts[effect_id]
             if not texts:
                 del self._open[run_id]
 
-    def piece(self, run_id: str, effect_id: str, attempt: int, text: str) -> None:
+    def piece(self, run_id: str, effect_id: str, telling: int, text: str) -> None:
         found = self._open.get(run_id, {}).get(effect_id)
-        if found is not None and found.attempt == attempt and text:
+        if found is not None and found.telling == telling and text:
             found.add(text)
             for reader in self._readers.get(run_id, ()):
                 reader.set()

@@ -348,6 +348,19 @@ def test_a_bad_tool_is_refused_at_its_place(tool: dict[str, Any], places: list[s
     assert [fault.path for fault in faults] == [f"nodes[1].config.tools[0].{place}" for place in places]
 
 
+def test_a_server_cannot_take_the_place_of_another_tool() -> None:
+    tools = [{**MCP, "name": "a"}, {**SHY, "name": "a__pay"}, {**MCP, "name": "a__b"}]
+    faults = check(line(node("it", "agent", prompt="go", tools=tools)), CATALOGUE).faults
+    assert [fault.path for fault in faults] == [f"nodes[1].config.tools[{index}].name" for index in (1, 2)]
+
+
+def test_names_that_providers_do_not_take_are_not_offered() -> None:
+    run = bench(MCP)
+    names = ["find", "find", "x.y", "x" * 60, "ok"]
+    run.succeed({"tools": [{"name": name, "description": "", "parameters": None} for name in names]})
+    assert [tool.name for tool in asked(run).tools] == ["crm__find", "crm__ok"]
+
+
 def test_two_tools_have_two_names() -> None:
     faults = check(line(node("it", "agent", prompt="go", tools=[CODE, CODE])), CATALOGUE).faults
     assert [fault.path for fault in faults] == ["nodes[1].config.tools[1].name"]

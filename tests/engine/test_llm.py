@@ -10,7 +10,7 @@ import pytest
 from app.engine.messages import ModelCalled, ModelFailed, ModelReplied, NodeRetried
 from app.engine.nodes import CATALOGUE
 from app.engine.state import Limits, decode, effects, encode, next_deadline, retold, usage_of
-from app.engine.talk import MOST_CHARACTERS, Message, ModelAnswer, ModelCall, Usage, shortened
+from app.engine.talk import MOST_BYTES, Message, ModelAnswer, ModelCall, Usage, shortened
 from app.engine.validate import check
 from tests.engine.graphs import BEGIN, Bench, edge, line, node, source
 
@@ -192,9 +192,9 @@ def test_nothing_is_remembered_where_nobody_may_ask() -> None:
 def test_a_transcript_is_bounded() -> None:
     many = tuple(Message(role="user", text=str(number)) for number in range(150))
     assert [message.text for message in shortened(many)] == [str(number) for number in range(50, 150)]
-    long = Message(role="user", text="x" * (MOST_CHARACTERS - 1))
+    long = Message(role="user", text="x" * (MOST_BYTES - 1))
     assert shortened((long, Message(role="user", text="ab"))) == (Message(role="user", text="ab"),)
-    assert len(shortened((Message(role="user", text="x" * (2 * MOST_CHARACTERS)),))[0].text) == MOST_CHARACTERS
+    assert len(shortened((Message(role="user", text="x" * (2 * MOST_BYTES)),))[0].text) == MOST_BYTES
 
 
 # ---- limits
@@ -221,10 +221,13 @@ def test_tokens_count_over_turns() -> None:
     assert [len(ended.latencies) for ended in run.those("TurnEnded")] == [0, 1, 1, 1]
 
 
-def test_what_is_no_answer_fails_the_node() -> None:
-    run = bench()
-    run.succeed({"text": 1})
-    assert run.status == "failed" and "cannot be read" in (run.at.error or "")
+@pytest.mark.parametrize("tokens", [2**63, 10**30, -1])
+def test_what_is_no_answer_fails_the_node(tokens: int) -> None:
+    for result, why in ({"text": 1}, "cannot be read"), (answer(tokens=tokens), "impossible numbers of tokens"):
+        run = bench()
+        run.succeed(result)
+        assert run.status == "failed" and why in (run.at.error or "")
+        assert decode(encode(run.at)) == run.at
 
 
 def test_a_reply_survives_a_pause_that_came_before_it() -> None:

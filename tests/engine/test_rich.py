@@ -9,7 +9,9 @@ import pytest
 from app.engine.messages import EffectSucceeded
 from app.engine.rich import source_of
 from app.engine.state import Limits, decode, effects, encode
+from app.engine.validate import check
 from tests.engine.graphs import Bench, edge, line, node, source
+from tests.engine.probe import KINDS
 
 
 def asked(run: Bench) -> Any:
@@ -33,6 +35,7 @@ def asked(run: Bench) -> Any:
         ("{{ message ~ sys.turn_number }}", {"message": "first", "sys": ...}),
         ("{{ 'a' }}{{ x }} {{ 1 }}", {"a": "A"}),  # what stands in a text may come along
         ("{# {{ a }} #}{% set c = 1 %}", {}),
+        ('{{ "}}" ~ a }}', {"a": "A"}),
     ],
 )
 def test_a_renderer_gets_the_names_that_a_text_mentions(text: str, scope: dict[str, Any]) -> None:
@@ -78,12 +81,13 @@ def test_what_was_inserted_is_never_rendered_again() -> None:
     assert (run.status, run.texts()) == ("completed", ["{{ secret.key }} [[a]]"])
 
 
-def test_a_default_output_may_be_rich_and_is_there_when_the_node_fails() -> None:
-    config = {"url": "https://x.example", "on_error": "default", "default_output": {"is": "{{ a|upper }}"}}
-    run = Bench(line(node("it", "http", **config), node("said", "message", text="{{it.is}}")), inputs={"a": "b"})
-    run.succeed(["B"])
-    run.fail("http_connection", retryable=False)
-    assert (run.status, run.texts()) == ("completed", ["B"])
+def test_a_default_is_for_when_rendering_has_failed_too() -> None:
+    config = {"text": "{{ gone|upper }}", "on_error": "default", "default_output": {"text": "{{a}}"}}
+    run = Bench(line(node("it", "message", **config), node("said", "message", text="{{it.text}}")), inputs={"a": "b"})
+    run.fail("invalid_reference", retryable=False)
+    assert (run.status, run.texts()) == ("completed", ["b"])
+    rich = line(node("it", "message", text="", default_output=["{{ a|upper }}"]))
+    assert [fault.path for fault in check(rich, KINDS).faults] == ["nodes[1].config.default_output[0]"]
 
 
 @pytest.mark.parametrize("result", [None, [], ["a", "b"], {"0": "a"}, "a"])
@@ -163,3 +167,14 @@ def test_a_template_is_always_rendered_outside() -> None:
 def test_a_disabled_node_has_nothing_rendered() -> None:
     run = Bench(line(node("it", "message", text="{{ 1 + 1 }}", disabled=True)))
     assert (run.status, run.texts()) == ("completed", [])
+
+
+def test_a_hostile_text_is_looked_through_in_linear_time() -> None:
+    for text in ('{{ "}}' + "{#" * 100_000 + '" }}', "{{ a }}" + "{#" * 100_000 + "#}" + "{{ 1 + 1 }}"):
+        assert asked(Bench(line(node("it", "message", text=text)), inputs={"a": 1}))["texts"]
+
+
+def test_rendering_is_bounded_by_the_nodes_own_time_where_that_is_shorter() -> None:
+    for config, seconds in ({}, 30), ({"timeout_seconds": 1}, 1), ({"timeout_seconds": 300}, 30):
+        run = Bench(line(node("it", "template", template="{{ 1 + 1 }}", **config)))
+        assert effects(run.at)[0].timeout_seconds == seconds

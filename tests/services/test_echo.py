@@ -175,3 +175,19 @@ _sound = st.recursive(
 @given(_sound)
 def test_the_smallest_value_fits_the_schemas_that_answers_have(schema: Any) -> None:
     assert SchemaChecker().check(schema, smallest(schema)) == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "minItems": 10_000, "items": {"default": "d" * 10_000}},
+        {"type": "array", "minItems": 10_000, "items": {"type": "string", "minLength": 10_000}},
+        {"type": "array", "minItems": 10_000, "items": {"enum": ["e" * 10_000]}},
+    ],
+)
+def test_a_small_schema_makes_no_huge_value(schema: Any) -> None:
+    assert len(json.dumps(smallest(schema))) < 1024 * 1024
+
+
+def test_bounds_beyond_reason_are_as_if_unsaid() -> None:
+    assert smallest({"type": "integer", "minimum": 10**400}) == 0

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.services.performing.masking import MASK, Mask
+from app.services.performing.passing import MaskedText
 
 SECRET = 'p@ss "w/ö+r&d"\n'
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size=40)
@@ -96,3 +97,22 @@ def test_bytes_of_no_charset_survive() -> None:
 def test_the_longest_secret_is_masked() -> None:
     secret = 'ö/ "&' * 2_700
     assert Mask([secret]).text(f"x{quote(secret)}x") == f"x{MASK}x"
+
+
+@pytest.mark.parametrize("secret", ["k" * 300, 'p%ss w0rd/"ü\n&<' * 40])
+def test_a_long_secret_is_found_in_each_whole_form(secret: str) -> None:
+    mask = Mask([secret, "short-one"])
+    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode()):
+        assert form not in mask.text(f"a {form} b") and "[secret]" in mask.text(f"a {form} b")
+    assert mask.value({"k": ["short-one", 1]}) == {"k": ["[secret]", 1]}
+    assert mask.text("nothing of it") == "nothing of it"
+
+
+def test_hostile_secrets_and_texts_are_masked_in_time() -> None:
+    Mask(["a" * 8_000]).text(("a" * 7_999 + "b") * 100)
+    Mask(["a" * 200]).text(("a" * 199 + "b") * 1_000)
+    passing = MaskedText(["a" * 200])
+    assert passing.feed("a" * 20_000 + "b").count("[secret]") == 100
+    held = MaskedText(["a" * 300])
+    assert (held.feed("x" * 10_000), held.feed("a" * 300)) == ("", "")
+    assert held.end() == "x" * 10_000 + "[secret]"

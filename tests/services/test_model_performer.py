@@ -64,6 +64,7 @@ def context(call: ModelCall, attempt: int = 1) -> EffectContext:
         effect_id="ask#1.1",
         idempotency_key=KEY,
         attempt=attempt,
+        telling=attempt,
         operation="model",
         request=msgspec.to_builtins(call),
     )
@@ -313,3 +314,8 @@ async def test_calls_are_counted_by_the_operators_names_only(provider: StubProvi
         ("workspace", "provider_error", False),
         ("echo", "ok", True),
     ]
+
+
+async def test_a_hostile_fence_is_read_in_time(provider: StubProvider) -> None:
+    provider.plan = [Say(text="```" + "\n" * 100_000 + "x")]
+    assert (await perform(call(schema=SCHEMA), reach_of(provider))).misfits == ("the answer is no JSON",)

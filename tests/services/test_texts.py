@@ -35,17 +35,17 @@ def test_pieces_add_up_by_run_and_call() -> None:
     assert told(texts, "none") == []
 
 
-def test_an_attempt_that_is_over_is_not_heard() -> None:
+def test_a_telling_that_is_over_is_not_heard() -> None:
     texts = Texts()
     texts.open("run", effect())
     texts.piece("run", "a#1.1", 1, "old")
     texts.open("run", effect(attempt=2, telling=4))
     texts.piece("run", "a#1.1", 1, "late")
     texts.close("run", "a#1.1", 1)
-    texts.piece("run", "a#1.1", 2, "new")
+    texts.piece("run", "a#1.1", 4, "new")
     assert told(texts) == [(3, 4, "a", "a", "new")]
-    texts.close("run", "a#1.1", 2)
-    texts.piece("run", "a#1.1", 2, "never")
+    texts.close("run", "a#1.1", 4)
+    texts.piece("run", "a#1.1", 4, "never")
     assert told(texts) == []
 
 

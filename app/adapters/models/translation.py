@@ -29,6 +29,9 @@ from app.engine.values import UnstorableValueError, Value, measure, storable_tex
 from app.ports import EffectError, Endpoint
 from app.ports.models import estimated
 
+MOST_CALLS: Final = 128  # in one answer
+MOST_CHARACTERS: Final = 256  # of a name or an id
+MOST_TOKENS: Final = 10**12
 PROVIDER: Final = "openai"  # the library's name for all of them; it sends back only what has the same
 
 
@@ -86,13 +89,16 @@ def _opaque_parts(opaque: Value) -> tuple[list[tuple[str, str]], dict[str, Any]]
 
 def answer(response: ModelResponse, text: str, endpoint: Endpoint, call: ModelCall) -> ModelAnswer:
     """Raises EffectError when it is none: cut off, refused, or of a form that cannot be kept."""
-    calls = tuple(_call(part) for part in response.parts if isinstance(part, ToolCallPart))
+    made_calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+    if len(made_calls) > MOST_CALLS:
+        raise EffectError("provider_error", f"the model made {len(made_calls)} calls at once")
+    calls = tuple(_call(part) for part in made_calls)
     made = ModelAnswer(
         text=text,
         finish_reason=_finish_reason(response, text, calls, call.stream),
         usage=_usage(response) or estimated(call, text, calls),
         provider=endpoint.name,
-        model=storable_text(response.model_name or call.model or endpoint.model),
+        model=_word(response.model_name or call.model or endpoint.model),
         tool_calls=calls,
         opaque=_opaque(response),
     )
@@ -111,7 +117,7 @@ def _finish_reason(response: ModelResponse, text: str, calls: tuple[ToolCall, ..
     if isinstance(reason, str) and reason:
         if reason == "content_filter" and not text and not calls:
             raise EffectError("provider_error", "the provider's content filter stopped the answer")
-        return storable_text(reason)
+        return _word(reason)
     if streamed:  # the last thing but the usage that a stream has: without it nobody knows what is missing
         raise EffectError("http_connection", "the reply ended before the answer did", retryable=True)
     return "tool_calls" if calls else "stop"
@@ -122,7 +128,12 @@ def _call(part: ToolCallPart) -> ToolCall:
         raise unreadable("a call names no tool")
     arguments = part.args if part.args is not None else ""
     text = arguments if isinstance(arguments, str) else to_json(arguments).decode()
-    return ToolCall(id=storable_text(part.tool_call_id), name=storable_text(part.tool_name), arguments=_arguments(text))
+    return ToolCall(id=_word(part.tool_call_id), name=_word(part.tool_name), arguments=_arguments(text))
+
+
+def _word(text: str) -> str:
+    """A name of the provider's; nobody needs a long one."""
+    return storable_text(text[:MOST_CHARACTERS])
 
 
 def _arguments(text: str) -> Value:
@@ -136,7 +147,8 @@ def _arguments(text: str) -> Value:
 
 
 def _usage(response: ModelResponse) -> Usage | None:
-    asked, answered = max(0, response.usage.input_tokens), max(0, response.usage.output_tokens)
+    counts = response.usage.input_tokens, response.usage.output_tokens
+    asked, answered = (min(max(0, count), MOST_TOKENS) for count in counts)
     if not asked and not answered:
         return None
     return Usage(input_tokens=asked, output_tokens=answered, total_tokens=asked + answered)
@@ -149,7 +161,7 @@ def _opaque(response: ModelResponse) -> Value:
         if isinstance(part, ThinkingPart) and part.id and part.content
     ]
     extras = {
-        storable_text(part.tool_call_id): part.provider_details["extra_content"]
+        _word(part.tool_call_id): part.provider_details["extra_content"]
         for part in response.parts
         if isinstance(part, ToolCallPart) and part.provider_details and "extra_content" in part.provider_details
     }

@@ -29,7 +29,10 @@ class Threads:
         self._idle.clear()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        threading.Thread(target=self._work, args=(loop, future, job), name="sandbox", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, args=(loop, future, job), name="sandbox", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            self._ended(future, partial(future.set_exception, error))
         return await future
 
     async def idle(self, seconds: float) -> bool:

@@ -55,10 +55,16 @@ class Agent(Prompted, frozen=True, kw_only=True):
 
     def faults(self, path: str) -> Iterable[Fault]:
         yield from super().faults(path)
-        names = [tool.name for tool in self.tools]
+        servers = [f"{tool.name}__" for tool in self.tools if tool.type == "mcp"]
+        seen: set[str] = set()
         for index, tool in enumerate(self.tools):
-            if tool.name in names[:index]:
+            if tool.name in seen:
                 yield Fault(f"{path}.tools[{index}].name", f"{tool.name!r} is there twice")
+            elif any(tool.name.startswith(prefix) for prefix in servers):
+                yield Fault(
+                    f"{path}.tools[{index}].name", "begins like the tools of a server, which could take its place"
+                )
+            seen.add(tool.name)
             yield from tool.faults(f"{path}.tools[{index}]")
 
     def claims(self, path: str) -> Iterable[Claim]:

@@ -75,12 +75,15 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # ---- offered
 
     def offered(self, listed: Iterable[Tool]) -> Iterator[Tool]:
-        """As the model knows it; of a server, what it has `listed`."""
+        """As the model knows it; of a server, what it has `listed`, but for names that providers do not take."""
         if self.type != "mcp":
             yield Tool(name=self.name, description=self.description, parameters=self.parameters or NO_PARAMETERS)
+        seen: set[str] = set()
         for tool in listed:
-            if self.allow is None or tool.name in self.allow:
-                yield msgspec.structs.replace(tool, name=f"{self.name}__{tool.name}")
+            name = f"{self.name}__{tool.name}"
+            if (self.allow is None or tool.name in self.allow) and name not in seen and _name.fullmatch(name):
+                seen.add(name)
+                yield msgspec.structs.replace(tool, name=name)
 
     def own_name(self, called: str) -> str | None:
         """Of a tool that the model calls `called`, what the server calls it; None: it is not of this one."""

@@ -86,6 +86,8 @@ class Approval(NodeKind, frozen=True, kw_only=True):
             yield Fault(f"{path}.on_expiry", "needs expires_in_seconds")
         if self.notify is not None:
             yield from self.notify.faults(f"{path}.notify")
+            if self.forbid_self_approval and self.approvers is None:
+                yield Fault(f"{path}.approvers", "are needed: a link without a name would let its starter vote")
 
     # ---- behaviour
 
@@ -179,11 +181,13 @@ def _field_faults(field: DeclaredField, place: str) -> Iterator[Fault]:
 
 def _repeated(names: Sequence[str], place: str, below: str, needed: str) -> Iterator[Fault]:
     """Names that are empty, or the same as one before."""
+    seen: set[str] = set()
     for index, name in enumerate(names):
         if not name:
             yield Fault(f"{place}[{index}]{below}", f"{needed} that are not empty")
-        elif name in names[:index]:
+        elif name in seen:
             yield Fault(f"{place}[{index}]{below}", f"{name!r} is there twice")
+        seen.add(name)
 
 
 def _is_literal(text: str) -> bool:

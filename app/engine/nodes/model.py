@@ -12,6 +12,7 @@ from app.engine.kind import Await, Claim, Context, Fault, NodeError, NodeKind
 from app.engine.talk import MODEL, Message, ModelAnswer, ModelCall, Tool, Usage
 from app.engine.values import Value
 
+MOST_TOKENS: Final = 10**13  # of one answer: the state keeps their sums
 OWN_PARAMS: Final = frozenset({"model", "messages", "tools", "stream"})
 
 
@@ -93,9 +94,13 @@ class AsksModel(NodeKind, frozen=True, kw_only=True):
 def answer_of(result: Value) -> ModelAnswer:
     """Of the result of a `model` effect. Raises NodeError for what no performer of ours makes."""
     try:
-        return msgspec.convert(result, ModelAnswer)
+        answer = msgspec.convert(result, ModelAnswer)
     except msgspec.ValidationError as error:
         raise NodeError("invalid_output", f"the model's answer cannot be read: {error}") from error
+    usage = answer.usage
+    if not all(0 <= count <= MOST_TOKENS for count in (usage.input_tokens, usage.output_tokens, usage.total_tokens)):
+        raise NodeError("invalid_output", "the model's answer has impossible numbers of tokens")
+    return answer
 
 
 def shown_usage(usage: Usage) -> dict[str, Value]:

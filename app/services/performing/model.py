@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import msgspec
 
@@ -26,8 +24,6 @@ from app.services.performing.failing import masked
 from app.services.performing.filling import waited_for
 from app.services.performing.masking import Mask
 from app.services.performing.passing import MaskedText
-
-_fence: Final = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
 
 
 class ModelPerformer:
@@ -124,7 +120,7 @@ class ModelPerformer:
 
     def _pass_on(self, context: EffectContext, text: str) -> None:
         if text:
-            self._texts.piece(context.run_id, context.effect_id, context.attempt, text)
+            self._texts.piece(context.run_id, context.effect_id, context.telling, text)
 
 
 def _worded(misfits: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -133,8 +129,9 @@ def _worded(misfits: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 def _fenced(text: str) -> str:
     """What stands in a fenced block, where the whole text is one: models like to write them."""
-    found = _fence.fullmatch(text.strip())
-    return found[1] if found else text
+    first, _, rest = text.strip().partition("\n")
+    body, _, last = rest.rpartition("\n")
+    return body if first.rstrip() in ("```", "```json") and last.strip() == "```" else text
 
 
 def _masked(answer: ModelAnswer, mask: Mask) -> ModelAnswer:

@@ -1,7 +1,8 @@
 """The smallest value that fits a JSON Schema: its default, first choice, else empty or at its lower bound.
 
 It does what schemas of answers are made of. What it cannot do — patterns, formats, `not`, conditions — comes out as if
-unsaid: the value then fits all the rest. It never fails and never makes more than `MOST_PARTS` parts.
+unsaid: the value then fits all the rest. It never fails and never makes more than `MOST_PARTS` parts, nor more than
+`MOST_BYTES`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from app.engine.values import Value
+from app.engine.values import Value, size_of
 
 MOST_DEPTH: Final = 40  # of schemas within schemas: a reference may lead back to itself
 MOST_PARTS: Final = 10_000
 MOST_CHARACTERS: Final = 10_000
+MOST_BYTES: Final = 256 * 1024
+MOST_NUMBER: Final = 10**15  # bounds beyond it are as if unsaid
 _order: Final = ("object", "string", "array", "boolean", "integer", "number", "null")
 
 
@@ -26,19 +29,24 @@ class _Maker:
     def __init__(self, root: Value) -> None:
         self._root = root
         self._parts = 0
+        self._room = MOST_BYTES
+
+    def _spent(self, value: Value) -> Value:
+        """The value, or null where there is no room for it."""
+        self._room -= size_of(value)
+        return value if self._room > 0 else None
 
     def make(self, schema: Any, depth: int) -> Value:
         self._parts += 1
         if not isinstance(schema, dict) or depth > MOST_DEPTH or self._parts > MOST_PARTS:
             return None
         if "default" in schema:
-            return _copied(schema["default"])
+            return self._spent(_copied(schema["default"]))
         if "const" in schema:
-            return _copied(schema["const"])
+            return self._spent(_copied(schema["const"]))
         if isinstance(schema.get("enum"), list) and schema["enum"]:
-            return _copied(
-                next((item for item in schema["enum"] if _is_of(item, schema.get("type"))), schema["enum"][0])
-            )
+            chosen = next((item for item in schema["enum"] if _is_of(item, schema.get("type"))), schema["enum"][0])
+            return self._spent(_copied(chosen))
         target = self._referred(schema.get("$ref"))
         if target is not None:
             return self.make(_merged(_without(schema, "$ref"), target), depth + 1)
@@ -90,7 +98,7 @@ class _Maker:
             case "array":
                 return self._array(schema, depth)
             case "string":
-                return "x" * min(_count(schema, "minLength"), MOST_CHARACTERS)
+                return self._spent("x" * min(_count(schema, "minLength"), MOST_CHARACTERS))
             case "integer":
                 return _number(schema, whole=True)
             case "number":
@@ -182,7 +190,9 @@ def _number(schema: dict[str, Any], whole: bool) -> Value:
 
 def _bound(schema: dict[str, Any], word: str, other: float) -> float:
     found = schema.get(word)
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else other
+    if isinstance(found, int | float) and not isinstance(found, bool) and -MOST_NUMBER <= found <= MOST_NUMBER:
+        return found
+    return other
 
 
 def _count(schema: dict[str, Any], word: str) -> int:

@@ -154,7 +154,8 @@ class Sweep:
         if (anew := retold(state)) is not state:
             claim.set["state"] = encode(anew)
         async with self._claiming:  # one after the other: what is claimed beside a run that kills us shares its blame
-            claimed = await self._claimed(run, claim)
+            # one that leaves would have to give it back at once, or be cut short before it does
+            claimed = None if world.draining.is_set() else await self._claimed(run, claim)
             if claimed is not None:
                 with world.follow.listen(run.id) as settled:
                     perform(world, claimed, claimed.fence)

@@ -248,5 +248,17 @@ def test_a_command_that_takes_over_what_was_given_back_tells_the_text_anew(tell:
     assert list(story.story.watch.tellings.values()) == [2]
 
 
+def test_a_process_that_leaves_does_not_claim_what_it_has_given_back(tell: list[Telling]) -> None:
+    story = begin(tell, "effect")
+    accepted(story)
+    story.does("P1", "send of e")
+    story.story.retire(story.process("P1"))  # type: ignore[arg-type]
+    gives_back = story.carries_out("P1", "commit on revision 2")
+    story.sweeps("P1")
+    while reads := [op for op in story.story.desk.ops if not op.writes]:
+        story.answer(reads[0])
+    assert [op for op in story.story.desk.ops if op.writes] == [gives_back]
+
+
 def lease_of(story: Telling) -> object:
     return next(iter(story.story.memory.runs.values())).lease

@@ -1,11 +1,24 @@
-"""Scenarios of the kinds that work outside: requests, code, rich templates, and models that are asked again."""
+"""Scenarios of the kinds that work outside: requests, code, rich templates, models that are asked again, and agents."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.engine.graphs import line, node
-from tests.protocol.scenarios import FIRST, KEYED, LAST, NEXT, START, STOP, Scenario, between
+from tests.protocol.posts import Post
+from tests.protocol.scenarios import (
+    FIRST,
+    KEYED,
+    LAST,
+    NEXT,
+    PAUSE,
+    RESUME,
+    START,
+    STOP,
+    Scenario,
+    between,
+    vote,
+)
 
 Json = dict[str, Any]
 ONE_NUMBER = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
@@ -22,6 +35,15 @@ SIDE_BY_SIDE = between(
     (node("left", "llm", prompt="left"), node("sum", "code", code="output = 1")),
     (node("right", "llm", prompt="right", schema=ONE_NUMBER),),
 )
+
+
+def acting(**config: Any) -> Json:
+    """The model's first answer calls both tools: one at once, the other when a person has approved."""
+    tools: list[Json] = [
+        {"name": "order", "type": "http", "request": {"url": "https://shop.example/{{args.q}}", "method": "POST"}},
+        {"name": "pay", "type": "code", "code": "output = q", "needs_approval": True},
+    ]
+    return line(node("it", "agent", prompt="go", tools=tools, **config), node("end", "end", outputs={"it": "{{it}}"}))
 
 
 def _played(name: str, graph: Json, **more: Any) -> Scenario:
@@ -42,8 +64,17 @@ PLAYED_KINDS = [
         failures=1,
         heard=True,
     ),
+    Scenario(name="agent", graph=acting(), started=False, scripts=((START, vote("ann", expected=2, wait_seconds=60)),)),
 ]
 # Walked by chance.
 WALKED_KINDS = [
     Scenario(name="models", graph=SIDE_BY_SIDE, scripts=((KEYED, NEXT), (STOP,)), fails=True, ticks=8),
+    Scenario(
+        name="agents",
+        graph=acting(approval_expires_in_seconds=12),
+        started=False,
+        fails=True,
+        ticks=8,
+        scripts=((START, vote("ann"), Post("vote of bob", key="k-bob", voter="bob", named="pause_1")), (PAUSE, RESUME)),
+    ),
 ]

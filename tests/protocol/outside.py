@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.engine.talk import MODEL, ModelAnswer, ModelCall, Usage
+from app.engine.talk import MODEL, ModelAnswer, ModelCall, ToolCall, Usage
 from app.ports import EffectContext, EffectError
 from tests.protocol.op import Op
 
@@ -64,7 +64,8 @@ def success(context: EffectContext) -> Any:
 
 
 def _answer(context: EffectContext, done: str) -> ModelAnswer:
-    """Each attempt says something else. A structured answer fits only when it was complained about."""
+    """Each attempt says something else. A structured answer fits only when it was complained about; all tools are called, once
+    and at the same time."""
     call = msgspec.convert(context.request, ModelCall)
     answer = ModelAnswer(
         text=f"{context.attempt}. {done}",
@@ -74,6 +75,10 @@ def _answer(context: EffectContext, done: str) -> ModelAnswer:
         model="m-1",
         streamed=call.stream,
     )
+    if call.tools and not any(message.role == "tool" for message in call.messages):
+        names = enumerate([tool.name for tool in call.tools], 1)
+        calls = tuple([ToolCall(id=f"call_{at}", name=name, arguments={"q": at}) for at, name in names])
+        return msgspec.structs.replace(answer, finish_reason="tool_calls", tool_calls=calls)
     if call.schema is None:
         return answer
     if any(message.role == "assistant" for message in call.messages):

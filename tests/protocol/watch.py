@@ -49,6 +49,7 @@ class Watch:
         self.keys: dict[tuple[str, str], str] = {}
         self.sent: list[tuple[str, str, int]] = []
         self.calls: dict[tuple[str, int], str] = {}  # of models, not answered: run, number of the first event, path
+        self.asked: dict[tuple[str, int], str] = {}  # effects of models: run, number of the first event
         self.tellings: dict[tuple[str, str], int] = {}  # the last one begun, of an effect
 
     # ---- the run document
@@ -144,7 +145,8 @@ class Watch:
     def _check_calls(self, before: Run | None, fresh: list[AnyEvent], run_id: str) -> None:
         """A model's answer names the call that it answers, and the telling that was begun last."""
         waits = [visit.wait for visit in visits(decode(before.state))] if before is not None else []
-        asked = {wait.effect.seq: wait.effect.id for wait in waits if isinstance(wait, Working)}
+        working = [wait.effect for wait in waits if isinstance(wait, Working)]
+        self.asked |= {(run_id, effect.seq): effect.id for effect in working if effect.seq is not None}
         for event in fresh:
             match event:
                 case ModelCalled(seq=seq, path=path):
@@ -153,7 +155,7 @@ class Watch:
                     called = self.calls.pop((run_id, seq), None)
                     require(called == path, f"event {event.seq} of {path} ends a call of {called}")
             if isinstance(event, ModelReplied):
-                begun = self.tellings.get((run_id, asked.get(event.call_seq, "")))
+                begun = self.tellings.get((run_id, self.asked.get((run_id, event.call_seq), "")))
                 require(event.telling == begun, f"event {event.seq} is of telling {event.telling}, the last is {begun}")
 
     def _check_answers(self, exchange: Any, run_id: str, names: list[str], pauses: list[tuple[str, str]]) -> None:

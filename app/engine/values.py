@@ -72,6 +72,12 @@ def unpack(data: bytes) -> Any:
     return msgspec.msgpack.decode(data, ext_hook=ext_hook)
 
 
+def as_stored(value: Any) -> Value:
+    """A struct as plain values, as they come from the store: lists, no tuples. Raises UnstorableValueError."""
+    plain: Value = unpack(pack(value))
+    return plain
+
+
 def to_text(value: Value) -> str:
     """How a value reads inside a text: text as it is, null as nothing, everything else as JSON (graph.md, Values)."""
     if value is None:

@@ -17,6 +17,7 @@ from app.engine.state import (
     Entering,
     ExecutorState,
     Failed,
+    Gathering,
     Limits,
     Received,
     Sleeping,
@@ -161,8 +162,35 @@ class RunMachine(RuleBasedStateMachine):
                 if visit.holder is not None:
                     holder = holders[visit.holder]
                     assert (holder.number < visit.number, holder.node_id) == (True, visit.node_id)
-                    assert isinstance(visit.wait, Working | BackingOff | Received | Failed)
-                    assert isinstance(holder.wait, Asking) or self.at.pausing or self.at.held_at
+                    quiet = not (self.at.pausing or self.at.held_at)
+                    assert isinstance(visit.wait, Working | BackingOff | Asking) or not quiet
+                    assert isinstance(visit.wait, Working | BackingOff | Asking | Received | Failed)
+                    assert isinstance(holder.wait, Asking if visit.part is None else Gathering) or not quiet
+                    assert isinstance(holder.wait, Gathering) or visit.part is None
+
+    @invariant()
+    def who_gathers_has_parts_under_way(self) -> None:
+        for frame in self.at.frames:
+            for visit in frame.visits:
+                parts = [one.part for one in frame.visits if one.holder == visit.number and one.part is not None]
+                assert len(parts) == len(set(parts))
+                assert isinstance(visit.wait, Gathering) == bool(parts)
+
+    @invariant()
+    def every_call_of_a_tool_is_made_and_ends_once(self) -> None:
+        started = [event.tool_call_id for event in self.events if isinstance(event, said.ToolCallStarted)]
+        finished = [event.tool_call_id for event in self.events if isinstance(event, said.ToolCallFinished)]
+        assert len(started) == len(set(started)) and len(finished) == len(set(finished))
+        denied = [event for event in self.events if isinstance(event, said.ToolCallFinished)]
+        assert not {one.tool_call_id for one in denied if one.status in ("denied", "expired")} & {*started}
+
+    @invariant()
+    def every_call_of_a_model_ends_once(self) -> None:
+        begun = [event.seq for event in self.events if isinstance(event, said.ModelCalled)]
+        ended = [event.call_seq for event in self.events if isinstance(event, said.ModelReplied | said.ModelFailed)]
+        assert len(ended) == len(set(ended)) and set(ended) <= set(begun)
+        waiting = {effect.seq for effect in effects(self.at) if effect.seq is not None}
+        assert waiting <= set(begun) - set(ended)
 
     @invariant()
     def votes_are_by_distinct_voters_and_too_few(self) -> None:

@@ -68,6 +68,42 @@ def _approvals(draw: st.DrawFn) -> dict[str, Any]:
     return config
 
 
+@st.composite
+def _tools(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Some of those that models call (`outside.CALLED`)."""
+    request = {"url": "https://x.example/{{args.q}}", "headers": {"T": draw(_secrets)}}
+    shop = {"url": draw(_texts), "method": "POST", "body": "{{args}}"}
+    tools: list[dict[str, Any]] = [
+        {"name": "look", "type": "http", "request": request},
+        {"name": "shy", "type": "code", "code": "output = q", "needs_approval": True},
+        {"name": "pay", "type": "http", "request": shop, "needs_approval": True},
+        {"name": "add", "type": "code", "code": "output = 1", "timeout_seconds": 2},
+        {"name": "srv", "type": "mcp", "url": draw(_texts), "needs_approval": draw(st.sampled_from([False, ["drop"]]))},
+        {"name": "wiki", "type": "mcp", "url": "https://wiki.example", "allow": ["find"]},
+    ]
+    return [tool for tool in tools[: draw(st.sampled_from([6, 4, 5, 0]))] if draw(st.integers(0, 3)) < 3]
+
+
+@st.composite
+def _prompted(draw: st.DrawFn, *, agent: bool = False) -> dict[str, Any]:
+    config: dict[str, Any] = {"prompt": draw(st.just("hello") | _texts | _rich), "say": draw(st.booleans())}
+    if draw(st.booleans()):
+        config |= {"schema": {"type": "object"}, "repair_attempts": draw(st.integers(0, 2))}
+    if draw(st.booleans()):
+        config |= {"system": draw(_texts), "memory": {"window": 2}}
+    if draw(st.booleans()):
+        config["retry"] = draw(_retries)
+    if agent:
+        seconds = draw(st.sampled_from([0, 10, 259_200]))
+        config |= {"tools": draw(_tools()), "approval_expires_in_seconds": seconds}
+        config |= {"max_iterations": draw(st.sampled_from([2, 3, 10]))}
+        config |= {"max_total_tokens": 12} if draw(st.integers(0, 4)) == 4 else {}
+        config.pop("schema" if draw(st.booleans()) else "", None)
+    return config
+
+
+_secrets = st.sampled_from(["plain", "{{secret.a}}", "[[v?]] {{secret.b}}"])
+_rich = st.sampled_from(["{% if start %}yes{% endif %}", "{{ start|upper }}", "{# nothing #}{{v}}"])
 _notices = st.sampled_from(["{{pause.links}}", "{{secret.a}} {{pause.id}} {{pause.links[0].url}}", {"v": "[[v?]]"}])
 _on_expiry = st.sampled_from(["fail", "branch", "branch"])
 _retries = st.builds(
@@ -94,6 +130,11 @@ _configs: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "wait": st.builds(lambda seconds: {"seconds": seconds}, st.sampled_from([0, 30, 60])),
     "end": st.builds(lambda value: {"outputs": {"result": value}}, _values),
+    "llm": _prompted(),
+    "agent": _prompted(agent=True),
+    "code": st.fixed_dictionaries({"code": st.just("output = 1"), "inputs": st.fixed_dictionaries({"a": _values})}),
+    "template": st.builds(lambda text: {"template": text}, _texts | _rich),
+    "http": st.fixed_dictionaries({"url": _texts, "body": _values}, optional={"retry": _retries}),
     "probe": st.fixed_dictionaries({"once": st.booleans(), "request": _values, "retry": _retries}),
 }
 _catches: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
@@ -109,14 +150,17 @@ _catches: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 
 
 @st.composite
-def graphs(draw: st.DrawFn, catalogue: Mapping[str, type[NodeKind]] = KINDS) -> dict[str, Any]:
+def graphs(
+    draw: st.DrawFn, catalogue: Mapping[str, type[NodeKind]] = KINDS, first: str | None = None
+) -> dict[str, Any]:
     """Valid: what makes a fault when drawn freely is put right. Every node can be reached; a few edges more make joins,
-    branches and cycles."""
+    branches and cycles. `first`: the kind of the node behind the start."""
     nodes = [node("start", "start")]
     kinds = [kind for kind in _kinds if kind in catalogue]
     for index in range(draw(st.integers(1, 8))):
-        kind = draw(st.sampled_from(kinds))
+        kind = first if first is not None and index == 0 else draw(st.sampled_from(kinds))
         config = {**draw(_configs[kind]), **draw(_catches), "join": draw(st.sampled_from(["any", "any", "all"]))}
+        config |= {"disabled": False} if kind == first else {}
         nodes.append(node(f"n{index}", kind, **config))
     _put_right(nodes, [])
     bare = check(source(nodes, []), KINDS).graph
@@ -143,7 +187,7 @@ def _another(
     return edge(nodes[index]["id"], draw(st.sampled_from(nodes[first:]))["id"], handle)
 
 
-_kinds = ["ask", "ask", "ask", "approval", "approval", "probe", "probe", "probe", *_configs]
+_kinds = ["ask", "ask", "ask", "approval", "approval", "probe", "probe", "probe", "agent", "agent", "agent", *_configs]
 _error = {"branch": ["error"], "default": [], "fail": []}
 
 

@@ -24,11 +24,13 @@ from app.engine.messages import (
 from app.engine.state import Limits, Question, effects, next_deadline, questions, status
 from app.engine.step import Step, is_due
 from tests.engine.graphs import BEGIN, KEY, RUN, WORKFLOW, compiled
-from tests.engine.probe import AGAIN
+from tests.engine.outside import result_of
+from tests.engine.probe import AGAIN, KINDS
 from tests.engine.run_machine import LIMITS, TIGHT, RunMachine
 from tests.engine.strategies import examples, graphs, json_values
 
 seconds = st.sampled_from([*[0] * 8, *[1, 10, 60] * 3, -5, 301])
+WORKING = ("agent", "llm", "code", "template", "http", "ask", "end")
 ENDLESS = Limits(turn_seconds=1e9)
 
 
@@ -42,6 +44,9 @@ class AnyRun(RunMachine):
         limits=st.sampled_from([LIMITS, LIMITS, LIMITS, TIGHT]),
     )
     def start(self, graph: dict[str, Any], values: dict[str, Any], message: str | None, limits: Limits) -> None:
+        self.begin(graph, values, message, limits)
+
+    def begin(self, graph: dict[str, Any], values: dict[str, Any], message: str | None, limits: Limits) -> None:
         self.source, self.limits = graph, limits
         self.graphs = {KEY: compiled(graph)}
         words: dict[str, Any] = {"run_id": RUN, "workflow_id": WORKFLOW, "version": 0, "user": "u", "message": message}
@@ -72,30 +77,34 @@ class AnyRun(RunMachine):
             return GivenAnswer(question.pause_id, given, "text")
         ballot = question.ballot
         fields = {field.name: which for field in ballot.fields}
-        vote = {"action": ballot.actions[which == 3].id, "fields": fields}
+        vote: dict[str, Any] = {"action": ballot.actions[which == 3].id, "fields": fields}
+        if ballot.tool_name is not None and which == 1:
+            vote["arguments"] = {"q": value}
         voters = [v for v in ballot.approvers or ("x", None, "y", "z") if bar(ballot, v, "u") is None]
         return GivenAnswer(question.pause_id, vote, "text", voters[which % len(voters)])
 
     @rule(
         passing=seconds,
         which=st.integers(0, 5),
-        outcome=st.sampled_from([AGAIN, "done", None, "fail", "retry", "retry"]),
+        outcome=st.sampled_from([AGAIN, AGAIN, "done", None, "fail", "retry", "retry"]),
     )
     @precondition(lambda self: bool(effects(self.at)))
     def settle(self, passing: int, which: int, outcome: str | None) -> None:
+        self.bring(passing, which, outcome)
+
+    def bring(self, passing: int, which: int, outcome: str | None) -> None:
         self.now += passing
         effect = effects(self.at)[which % len(effects(self.at))]
         attempt = effect.attempt if which % 2 else None
-        made = self.do(self._settled(effect.id, outcome, attempt, effect.operation))
+        made = self.do(self._settled(effect.id, outcome, attempt, result_of(effect, outcome, which)))
         assert made is not None and (effect.id, effect.attempt) not in self.announced
         if outcome not in ("fail", "retry"):
             self.succeeded.add(effect.id)
 
     def _settled(
-        self, effect_id: str, outcome: str | None, attempt: int | None, operation: str = "probe"
+        self, effect_id: str, outcome: str | None, attempt: int | None, result: Any = None
     ) -> EffectSucceeded | EffectFailed:
         if outcome not in ("fail", "retry"):
-            result: Any = outcome if operation == "probe" else {"status_code": 200, "body": outcome, "sent": None}
             return EffectSucceeded(now=self.now, effect_id=effect_id, attempt=attempt, result=result)
         return EffectFailed(
             now=self.now,
@@ -145,8 +154,8 @@ class AnyRun(RunMachine):
             assert made.state.held_at is None and not is_due(made.state, self.now, self.limits)
 
     def _is_late(self, question: Question) -> bool:
-        """It had expired when the run was held."""
-        return question.expires_at is not None and question.expires_at <= (self.at.held_at or 0.0)
+        """It had expired when the run was held. A clock that was put back since then makes it open again."""
+        return question.expires_at is not None and question.expires_at <= min(self.now, self.at.held_at or 0.0)
 
     # ---- what is not
 
@@ -193,5 +202,28 @@ class AnyRun(RunMachine):
             assert made.state.ended == ("cancelled" if isinstance(command, Stop) else "failed")
 
 
+class AnyAgent(AnyRun):
+    """The same with an agent in front, and others of the kinds that work outside behind it."""
+
+    @initialize(
+        graph=graphs({kind: KINDS[kind] for kind in WORKING}, "agent"),
+        values=st.dictionaries(st.sampled_from("av"), json_values),
+        message=st.none() | st.just("hi"),
+        limits=st.just(LIMITS),
+    )
+    def start(self, graph: dict[str, Any], values: dict[str, Any], message: str | None, limits: Limits) -> None:
+        self.begin(graph, values, message, limits)
+
+    @rule(which=st.integers(0, 5), outcome=st.sampled_from([AGAIN, AGAIN, "done"]), steps=st.integers(1, 6))
+    def go_on_well(self, which: int, outcome: str, steps: int) -> None:
+        """Several effects and votes in a row, none of which goes wrong."""
+        for number in range(which, which + steps):
+            if effects(self.at):
+                self.bring(0, number % 6, outcome)
+            elif status(self.at) == "waiting_for_user_input":
+                self.do(Answer(now=self.now, answers=self._fitting("hm", number, False)))
+
+
 AnyRun.TestCase.settings = examples(150, stateful_step_count=40)
-TestAnyRun = AnyRun.TestCase
+AnyAgent.TestCase.settings = examples(400, stateful_step_count=40)
+TestAnyRun, TestAnyAgent = AnyRun.TestCase, AnyAgent.TestCase

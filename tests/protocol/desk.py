@@ -112,6 +112,8 @@ class Desk:
         self.ops.remove(op)
         if op.what == "read" and op.is_requests and op.result is not None:
             _take_aim(op)
+        if op.future.cancelled():  # by a process that froze before it could withdraw it
+            return
         if op.raised is not None:
             op.future.set_exception(op.raised)
         else:
@@ -121,6 +123,8 @@ class Desk:
     def _fail(self, op: Op) -> None:
         self.watch.faults += 1
         self.ops.remove(op)
+        if op.future.cancelled():
+            return
         op.future.set_exception(StoreUnavailableError("no answer"))
         self.loop.run()
 

@@ -16,6 +16,7 @@ from app.adapters.http_client import GuardedHttp
 from app.adapters.json_schema import SchemaChecker
 from app.adapters.models.client import OpenAIModels
 from app.engine.talk import Message, ModelAnswer, ModelCall, ToolCall, Usage
+from app.engine.values import as_stored
 from app.ports import EffectContext, EffectError, Endpoint, Reach, StoreUnavailableError
 from app.services.performing.masking import Mask
 from app.services.performing.model import ModelPerformer
@@ -110,7 +111,7 @@ async def perform(
     performer = performing(models, reaches or Reaches(reach), heard or Heard(), clock, meter)
     result = await performer.perform(context(call, attempt))
     answer = msgspec.convert(result, ModelAnswer)
-    assert msgspec.to_builtins(answer) == result
+    assert as_stored(answer) == result
     return answer
 
 

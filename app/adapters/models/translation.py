@@ -25,7 +25,7 @@ from pydantic_ai.messages import (
 
 from app.adapters.models.refusal import unreadable
 from app.engine.talk import Message, ModelAnswer, ModelCall, ToolCall, Usage
-from app.engine.values import UnstorableValueError, Value, measure, storable_text, to_json
+from app.engine.values import UnstorableValueError, Value, as_stored, measure, storable_text, to_json
 from app.ports import EffectError, Endpoint
 from app.ports.models import estimated
 
@@ -103,7 +103,7 @@ def answer(response: ModelResponse, text: str, endpoint: Endpoint, call: ModelCa
         opaque=_opaque(response),
     )
     try:
-        measure(msgspec.to_builtins(made))
+        measure(as_stored(made))
     except UnstorableValueError as error:
         raise unreadable(str(error)) from error
     return made

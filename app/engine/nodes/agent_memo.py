@@ -8,7 +8,7 @@ import msgspec
 
 from app.engine.kind import Context
 from app.engine.talk import Message, Tool, ToolCall, Usage
-from app.engine.values import Value, size_of, to_text
+from app.engine.values import Value, as_stored, size_of, to_text
 
 KEPT_BYTES = 16 * 1024  # of a result in the output, as in events
 
@@ -41,7 +41,7 @@ def memo_of(ctx: Context) -> Memo:
 
 
 def keep(ctx: Context, memo: Memo) -> None:
-    ctx.memo = msgspec.to_builtins(memo)
+    ctx.memo = as_stored(memo)
 
 
 def replaced(memo: Memo, index: int, made: Made) -> Memo:

@@ -13,7 +13,7 @@ from app.engine.nodes.code import PATIENCE_SECONDS
 from app.engine.nodes.http import Http
 from app.engine.talk import Tool, ToolCall
 from app.engine.validate_config import text_faults
-from app.engine.values import Value, to_json, to_text
+from app.engine.values import Value, as_stored, to_json, to_text
 
 NO_PARAMETERS: Final = {"type": "object", "properties": {}}
 MCP_SECONDS: Final = 60.0
@@ -104,8 +104,7 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return Await("mcp_list", request, once=False, timeout_seconds=self.timeout_seconds or MCP_SECONDS)
 
     def _server(self, ctx: Context) -> Value:
-        server: Value = msgspec.to_builtins(ctx.sealed({"url": self.url, "headers": dict(self.headers)}))
-        return server
+        return as_stored(ctx.sealed({"url": self.url, "headers": dict(self.headers)}))
 
     def work(self, ctx: Context, call: ToolCall, own_name: str) -> Await:
         """What the call does. Raises NodeError."""

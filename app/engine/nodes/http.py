@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from app.engine.kind import Await, Context, Fail, Fault, Leave, NodeKind, Outcome, Reply, Succeeded
-from app.engine.values import Value, pack, unpack
+from app.engine.values import Value, as_stored
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
@@ -66,7 +66,7 @@ class Http(NodeKind, frozen=True, kw_only=True):
         }
         sealed = ctx.sealed(fields)
         request: dict[str, Value] = {
-            "fields": {"value": sealed.value, "seals": unpack(pack(sealed.seals))},  # as it comes from the store
+            "fields": as_stored(sealed),
             "method": self.method,
             "body_type": self.body_type,
             "response_format": self.response_format,

@@ -10,6 +10,7 @@ from app.engine.kind import Await, Context, Leave, Outcome, Reply, Succeeded
 from app.engine.nodes.model import answer_of
 from app.engine.nodes.prompted import Prompted, answer_output
 from app.engine.talk import Message, Usage
+from app.engine.values import as_stored
 
 
 class _Memo(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class Llm(Prompted, frozen=True, kw_only=True):
 
     def _ask(self, ctx: Context, memo: _Memo) -> Await:
         if self.schema is not None:  # only then it may be needed again
-            ctx.memo = msgspec.to_builtins(memo)
+            ctx.memo = as_stored(memo)
         return self.call(ctx, memo.messages, schema=self.schema, stream=self.streams())
 
     def receive(self, ctx: Context, reply: Reply) -> Outcome:

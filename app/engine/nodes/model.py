@@ -10,7 +10,7 @@ import msgspec
 from app.engine import template
 from app.engine.kind import Await, Claim, Context, Fault, NodeError, NodeKind
 from app.engine.talk import MODEL, Message, ModelAnswer, ModelCall, Tool, Usage
-from app.engine.values import Value
+from app.engine.values import Value, as_stored
 
 MOST_TOKENS: Final = 10**13  # of one answer: the state keeps their sums
 OWN_PARAMS: Final = frozenset({"model", "messages", "tools", "stream"})
@@ -82,7 +82,7 @@ class AsksModel(NodeKind, frozen=True, kw_only=True):
             params=params,
             stream=stream,
         )
-        request = msgspec.to_builtins(call)
+        request = as_stored(call)
         return Await(MODEL, request, once=True, timeout_seconds=self.timeout_seconds, streamed=stream)
 
     def before_the_prompt(self, ctx: Context) -> list[Message]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from app.engine.talk import ModelAnswer, ModelCall, ToolCall
-from app.engine.values import UnstorableValueError, Value, measure
+from app.engine.values import UnstorableValueError, Value, as_stored, measure
 from app.ports import (
     AnswerChecker,
     Clock,
@@ -65,8 +65,8 @@ class ModelPerformer:
             answer = msgspec.structs.replace(answer, tool_calls=self._checked(answer.tool_calls, call))
         elif call.schema is not None:
             answer = self._judged(answer, call.schema)
-        result: Value = msgspec.to_builtins(answer)
         try:
+            result = as_stored(answer)
             measure(result)
         except UnstorableValueError as error:
             raise EffectError("invalid_value", f"the answer holds what cannot be kept: {error}") from error

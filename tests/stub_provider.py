@@ -1,8 +1,8 @@
 """An OpenAI-compatible provider that answers as told: properly, or as badly as providers do.
 
-What it says is decided by, in this order: `plan` (one `Say` after the other), a last user message `stub {json of a Say}`, the
-asked JSON Schema, else `said: <last user text>`. As a process of its own: `python -m tests.stub_provider PORT`; there
-`GET /stub/seen` tells what came and `POST /stub/plan` (a list of Says) sets the plan.
+What it says is decided by, in this order: `answer`, `plan` (one `Say` after the other), a last user message
+`stub {json of a Say}`, the asked JSON Schema, else `said: <last user text>`. As a process of its own:
+`python -m tests.stub_provider PORT`; there `GET /stub/seen` tells what came and `POST /stub/plan` (a list of Says) sets the plan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -24,6 +24,7 @@ __all__ = ["Say", "Seen", "StubProvider", "stub_provider"]
 
 class StubProvider:
     def __init__(self) -> None:
+        self.answer: Callable[[Seen], Say] | None = None
         self.plan: list[Say] = []
         self.seen: list[Seen] = []
         self.port = 0
@@ -94,6 +95,8 @@ class StubProvider:
             await asyncio.gather(saying, leaving, return_exceptions=True)
 
     def _say(self, seen: Seen) -> Say:
+        if self.answer is not None:
+            return self.answer(seen)
         if self.plan:
             return self.plan.pop(0)
         if seen.prompt.startswith("stub {"):

@@ -32,7 +32,7 @@ from app.ports import EffectContext, EffectError, HttpRequest
 from app.services.answers import fit
 from app.services.performing.code import CodePerformer
 from app.services.performing.render import RenderPerformer
-from tests.services.test_model_performer import echoing
+from tests.services.model_effects import echoing
 
 
 def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState, list[AnyEvent]]:

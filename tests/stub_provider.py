@@ -2,7 +2,8 @@
 
 What it says is decided by, in this order: `answer`, `plan` (one `Say` after the other), a last user message
 `stub {json of a Say}`, the asked JSON Schema, else `said: <last user text>`. As a process of its own:
-`python -m tests.stub_provider PORT`; there `GET /stub/seen` tells what came and `POST /stub/plan` (a list of Says) sets the plan.
+`python -m tests.stub_provider PORT`; there `GET /stub/seen` tells what came and `POST /stub/plan` (a list of Says) sets the
+plan.
 """
 
 from __future__ import annotations

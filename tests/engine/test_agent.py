@@ -1,70 +1,18 @@
-"""The agent in the engine: a loop of effects, calls side by side, people asked in between, bounds."""
+"""The agent in the engine: a loop of effects, calls side by side, servers of tools, bounds."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from app.engine.messages import Answer, GivenAnswer, Pause, Resume
+from app.engine.messages import Pause, Resume
 from app.engine.nodes import CATALOGUE
-from app.engine.state import Limits, decode, effects, encode, questions
-from app.engine.talk import Message, ModelAnswer, ModelCall, Tool, ToolCall, Usage
+from app.engine.state import effects, questions
+from app.engine.talk import Message, Tool, ToolCall
 from app.engine.validate import check
-from tests.engine.graphs import BEGIN, Bench, edge, line, node, source
-
-CODE = {"name": "add", "type": "code", "code": "def main(a): return a", "description": "adds"}
-HTTP = {
-    "name": "look",
-    "type": "http",
-    "request": {"url": "https://x.example/{{args.q}}", "headers": {"A": "{{secret.k}}"}},
-    "parameters": {"type": "object", "properties": {"q": {"type": "string"}}},
-}
-SHY = {**CODE, "name": "shy", "needs_approval": True}
-MCP = {"name": "crm", "type": "mcp", "url": "https://mcp.example/{{city}}", "headers": {"T": "{{secret.t}}"}}
-
-
-def bench(*tools: dict[str, Any], limits: Limits | None = None, **config: Any) -> Bench:
-    agent = node("it", "agent", prompt="go", tools=list(tools), **config)
-    return Bench(line(agent, node("end", "end", outputs={"it": "{{it}}"})), limits, inputs={"city": "Bern"})
-
-
-def says(text: str = "done", *calls: ToolCall, tokens: int = 3, **more: Any) -> Any:
-    usage = Usage(input_tokens=tokens - 1, output_tokens=1, total_tokens=tokens)
-    reason = "tool_calls" if calls else "stop"
-    made = ModelAnswer(
-        text=text, finish_reason=reason, usage=usage, provider="p", model="m", tool_calls=tuple(calls), **more
-    )
-    return msgspec.to_builtins(made)
-
-
-def calls(name: str, number: int = 1, **arguments: Any) -> ToolCall:
-    return ToolCall(id=f"c{number}", name=name, arguments=arguments)
-
-
-def asked(run: Bench) -> ModelCall:
-    (effect,) = [one for one in effects(run.at) if one.operation == "model"]
-    return msgspec.convert(effect.request, ModelCall)
-
-
-def ids(run: Bench) -> list[tuple[str, str]]:
-    return [(effect.operation, effect.id) for effect in effects(run.at)]
-
-
-def restart(run: Bench) -> None:
-    run.state = decode(encode(run.at))
-
-
-def vote(run: Bench, action: str, which: int = 0, **more: Any) -> None:
-    pause = questions(run.at)[which][2].pause_id
-    value = {"action": action, **more}
-    run.do(Answer(now=run.now, answers=(GivenAnswer(pause, value, action, "ada"),)))
-
-
-def output(run: Bench) -> Any:
-    assert run.status == "completed", run.at.error
-    return run.at.outputs["it"]
+from tests.engine.agents import CODE, HTTP, MCP, asked, bench, calls, ids, output, restart, says, vote
+from tests.engine.graphs import Bench, edge, line, node, source
 
 
 def test_a_model_that_needs_no_tool_answers_like_an_llm() -> None:
@@ -148,72 +96,6 @@ def test_a_model_cannot_call_any_number_of_tools_at_once() -> None:
     run = bench(CODE)
     run.succeed(says("", *(calls("add", number) for number in range(40))))
     assert len(effects(run.at)) == 32
-
-
-# ---- approvals
-
-
-def test_what_needs_no_approval_runs_while_a_person_is_asked() -> None:
-    run = bench(CODE, SHY)
-    run.succeed(says("", calls("shy", 1, a=1), calls("add", 2)))
-    assert run.status == "running"
-    assert ids(run) == [("code", "it#2.2")]
-    run.succeed({"output": None, "printed": "x"})
-    assert run.status == "waiting_for_user_input"
-    (_, visit, question) = questions(run.at)[0]
-    assert question.ballot is not None
-    assert (question.kind, visit.node_id, question.schema) == ("tool", "it", {"type": "object", "properties": {}})
-    ballot = question.ballot
-    assert (ballot.tool_name, ballot.tool_call_id, ballot.arguments) == ("shy", "c1", {"a": 1})
-    assert [action.id for action in ballot.actions] == ["approve", "deny"]
-    assert question.expires_at == BEGIN + 259_200
-    restart(run)
-    vote(run, "approve")
-    assert ids(run) == [("code", "it#2.3")]
-    assert [event.tool_call_id for event in run.those("ToolCallStarted")] == ["c2", "c1"]
-    run.succeed({"output": 7, "printed": ""})
-    assert [message.text for message in asked(run).messages[-2:]] == ["7", "x"]
-
-
-def test_an_approver_may_replace_the_arguments() -> None:
-    run = bench(SHY)
-    run.succeed(says("", calls("shy", 1, a=1)))
-    vote(run, "approve", arguments={"a": 5})
-    assert effects(run.at)[0].request["inputs"] == {"a": 5}
-    run.succeed({"output": 1, "printed": ""})
-    run.succeed(says())
-    assert output(run)["tool_calls"][0]["arguments"] == {"a": 5}
-
-
-def test_a_denied_call_is_told_with_its_reason() -> None:
-    run = bench(SHY)
-    run.succeed(says("", calls("shy")))
-    vote(run, "deny", reason="too dear")
-    assert asked(run).messages[-1].text == "this call was denied: too dear"
-    run.succeed(says())
-    assert (output(run)["tool_calls"][0]["status"], output(run)["tool_calls"][0]["error"]) == ("denied", "too dear")
-
-
-def test_a_call_that_nobody_approves_expires() -> None:
-    run = bench(SHY, approval_expires_in_seconds=60)
-    run.succeed(says("", calls("shy", 1), calls("shy", 2)))
-    assert len(questions(run.at)) == 2
-    vote(run, "approve", which=1)
-    run.succeed({"output": 1, "printed": ""})
-    run.wait(60)
-    assert [message.text for message in asked(run).messages[-2:]] == ["nobody approved this call in time", "1"]
-    run.succeed(says())
-    assert [call["status"] for call in output(run)["tool_calls"]] == ["expired", "ok"]
-
-
-def test_several_pauses_are_answered_in_any_order() -> None:
-    run = bench(SHY)
-    run.succeed(says("", *(calls("shy", number, a=number) for number in range(3))))
-    for which in (2, 0, 0):
-        restart(run)
-        vote(run, "approve", which)
-        run.succeed({"output": effects(run.at)[0].request["inputs"]["a"], "printed": ""})
-    assert [message.text for message in asked(run).messages[-3:]] == ["0", "1", "2"]
 
 
 # ---- servers of tools
@@ -349,7 +231,7 @@ def test_a_bad_tool_is_refused_at_its_place(tool: dict[str, Any], places: list[s
 
 
 def test_a_server_cannot_take_the_place_of_another_tool() -> None:
-    tools = [{**MCP, "name": "a"}, {**SHY, "name": "a__pay"}, {**MCP, "name": "a__b"}]
+    tools = [{**MCP, "name": "a"}, {**CODE, "name": "a__pay", "needs_approval": True}, {**MCP, "name": "a__b"}]
     faults = check(line(node("it", "agent", prompt="go", tools=tools)), CATALOGUE).faults
     assert [fault.path for fault in faults] == [f"nodes[1].config.tools[{index}].name" for index in (1, 2)]
 

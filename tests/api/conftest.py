@@ -15,6 +15,7 @@ from app.api.app import create_app
 from app.services.sweep import Sweep
 from app.settings import Settings
 from tests.api.sites import Site, client_of
+from tests.hidden import stored
 from tests.stores import mock_database
 from tests.stub_http import Stub, stub
 
@@ -37,11 +38,15 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
         asyncio.ensure_future(world.follow.run(world.draining)),
     ]
     async with client_of(app) as http:
-        yield Site(app, world, http, secrets)
+        site = Site(app, world, http, secrets)
+        for provider in settings.shared_providers().values():
+            site.hidden.add(provider.api_key)
+        yield site
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     await world.close(0.1)
+    site.hidden.look("the database", await stored(database.raw))
 
 
 @pytest.fixture

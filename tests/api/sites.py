@@ -11,6 +11,7 @@ from litestar import Litestar
 from app.api.reference import document_of
 from app.services.world import World
 from tests.api.contract import Contract
+from tests.hidden import Hidden
 
 Json = dict[str, Any]
 NOBODY = "f" * 24
@@ -43,6 +44,7 @@ class Site:
     http: httpx.AsyncClient
     keys: dict[str, str]
     contract: Contract = field(init=False)
+    hidden: Hidden = field(default_factory=Hidden)
 
     def __post_init__(self) -> None:
         self.contract = Contract(document_of(self.app))
@@ -57,6 +59,8 @@ class Site:
             given["json"] = body
         reply = await self.http.request(method, path, headers=headers, **given)
         self.contract.check(reply)
+        await self.hidden.note(reply.request)
+        await self.hidden.check(reply)
         return reply
 
     async def get(self, path: str, **given: Any) -> httpx.Response:

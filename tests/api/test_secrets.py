@@ -6,14 +6,14 @@ import base64
 import json
 import logging
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
-import bson
 import msgspec
 import pytest
 
 from tests.api.sites import Site, said
 from tests.engine.graphs import edge, node, source
+from tests.hidden import spellings, stored
 from tests.stub_http import Asked, Reply, Stub
 
 SECRETS = "/v1/secrets"
@@ -104,21 +104,10 @@ def echo(asked: Asked) -> Reply:
     return Reply(status, body.encode(), [("Content-Type", "application/json"), ("X-Back", forms[-1])])
 
 
-def spellings(value: str) -> list[bytes]:
-    """Literal, URL-encoded, in JSON and base64, with the user of basic authentication too."""
-    texts = [value, quote(value), quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]]
-    texts += [json.dumps(value, ensure_ascii=False)[1:-1]]
-    packed = [base64.b64encode(data) for data in (value.encode(), f"us:{value}".encode())]
-    packed += [base64.urlsafe_b64encode(value.encode())]
-    return [*(text.encode() for text in texts), *(data.rstrip(b"=") for data in packed)]
-
-
 async def dump(site: Site) -> bytes:
     """Every document of every collection, as it is stored."""
     raw = site.world.runs._runs.database  # type: ignore[attr-defined]
-    found = [bson.encode(doc) for name in await raw.list_collection_names() async for doc in raw[name].find()]
-    assert len(found) > 5
-    return b"\n".join(found)
+    return await stored(raw)
 
 
 async def test_no_form_of_a_secret_is_anywhere_after_runs_that_used_it(

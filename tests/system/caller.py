@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from tests.hidden import Hidden
+
 Json = dict[str, Any]
 
 
@@ -17,6 +19,7 @@ class Caller:
     def __init__(self, key: str) -> None:
         self.key = key
         self.url = ""
+        self.hidden = Hidden()
         self._client: httpx.AsyncClient | None = None
 
     async def at(self, url: str) -> None:
@@ -28,7 +31,13 @@ class Caller:
         # shorter than the server's 5 s, so that no request meets a connection that is being closed
         limits = httpx.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=2.0)
         headers = {"Authorization": f"Bearer {self.key}"}
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=60.0, limits=limits)
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers=headers,
+            timeout=60.0,
+            limits=limits,
+            event_hooks={"request": [self.hidden.note], "response": [self.hidden.check]},
+        )
 
     @property
     def client(self) -> httpx.AsyncClient:

@@ -14,12 +14,14 @@ import signal
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 import psutil
+from motor.motor_asyncio import AsyncIOMotorClient
 
 from app.adapters.embedded import EmbeddedMongo
+from tests.hidden import stored
 from tests.system.caller import Json
 from tests.system.probe import flag, trace, traced
 from tests.system.process import ADMIN_KEY, ROOT, Server, ServerError
@@ -174,6 +176,21 @@ class Cluster:
             await server.close()
         await self.stop_watching()
         # Also one that a killed server has left: adopting it first makes this object able to stop it.
+        found = b""
         if self._mongo.running_uri() is not None:
-            await self._mongo.start()
+            uri = await self._mongo.start()
+            if any(not server.hidden.is_empty for server in self.servers):
+                found = await _stored(uri)
         await self._mongo.stop(grace_seconds=0.0)
+        for server in self.servers:
+            server.hidden.look("the database", found)
+            for other in self.servers:
+                server.hidden.look(f"the log of {other.name}", other.log().encode())
+
+
+async def _stored(uri: str) -> bytes:
+    client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(uri)
+    try:
+        return await stored(client["antiphon"])
+    finally:
+        client.close()

@@ -8,11 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import bson
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from tests.api.test_secrets import spellings
 from tests.engine.graphs import edge, node, source
+from tests.hidden import spellings, stored
 from tests.stub_http import Asked, Reply, json_reply, stub
 from tests.stub_voice import Say
 from tests.system.caller import Json, taken
@@ -61,13 +60,11 @@ async def prepared(server: Server, place: str) -> None:
     taken(await server.client.put("/v1/providers/own", json=given))
 
 
-async def stored(uri: str) -> bytes:
-    """Every document of every collection, as it is kept."""
+async def kept(uri: str) -> bytes:
+    """Every document of every collection, as it is stored."""
     client: AsyncIOMotorClient[Any] = AsyncIOMotorClient(uri)
     try:
-        database = client["antiphon"]
-        names = await database.list_collection_names()
-        return b"\n".join([bson.encode(doc) for name in names async for doc in database[name].find()])
+        return await stored(client["antiphon"])
     finally:
         client.close()
 
@@ -105,7 +102,7 @@ async def test_no_form_of_a_key_or_secret_is_anywhere_and_no_prompt_in_a_log(tmp
             assert turn["status"] == "completed", turn
             assert await asked_with(talker) == [f"Bearer {key}" for key in (API_KEY, MODEL_KEY, MODEL_KEY)]
             assert json.loads(site.asked[0].body) == {"k": f"a {TOKEN} b"}, "the secret was sent"
-            places = {"reply": reply.content, **await told(server, run), "database": await stored(cluster.uri)}
+            places = {"reply": reply.content, **await told(server, run), "database": await kept(cluster.uri)}
             places["followed"] = json.dumps([frame.data for frame in following.frames], ensure_ascii=False).encode()
             places["text followed"] = "".join(following.texts().values()).encode()
             await server.stop()

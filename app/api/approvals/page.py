@@ -17,7 +17,7 @@ body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto
 .message { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 1.15rem; }
 .field { margin: 1rem 0; }
 .field > label { display: block; font-weight: 600; }
-.hint { color: GrayText; font-weight: 400; }
+.hint { font-weight: 400; }
 .error { color: #b00020; margin: .25rem 0; }
 @media (prefers-color-scheme: dark) { .error { color: #ff8a80; } }
 input:not([type=checkbox]), select, textarea { font: inherit; width: 100%; box-sizing: border-box; padding: .4rem; }

@@ -85,6 +85,15 @@ def parse(text: str) -> Template:
     return _cached(text) if len(text) <= _cached_characters else _parse(text)
 
 
+def is_literal(text: str) -> bool:
+    """It refers to nothing. False also for what is no template, which is a fault of its own."""
+    try:
+        found = parse(text)
+    except TemplateSyntaxError:
+        return False
+    return not found.is_rich and not found.paths
+
+
 def _parse(text: str) -> Template:
     parts: list[str | Path] = []
     codes: list[str] = []

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 
-import msgspec
-
 from app.engine.graph import Graph
 from app.engine.messages import QuestionExpired
 from app.engine.state import ExecutorState
@@ -105,10 +103,3 @@ def joined(first: Step, second: Step) -> Step:
 def unmoved(state: ExecutorState) -> Step:
     """No step at all, to join others to."""
     return Step(state, (), ())
-
-
-def with_lease(run: Run, until: float) -> Run:
-    """The run as renewed."""
-    if run.lease is None:
-        return run
-    return msgspec.structs.replace(run, lease=msgspec.structs.replace(run.lease, until=until))

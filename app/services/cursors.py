@@ -16,7 +16,8 @@ from app.services.errors import ServiceError
 
 MOST_OPEN: Final = 64
 _number = r"[0-9]{1,15}"
-_cursor = re.compile(rf"({_number})(?::({_number}\.{_number}\.{_number}(?:,{_number}\.{_number}\.{_number}){{0,63}}))?")
+_text = rf"{_number}\.{_number}\.{_number}"
+_cursor = re.compile(rf"({_number})(?::({_text}(?:,{_text}){{0,{MOST_OPEN - 1}}}))?")
 
 
 class TextDelta(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.messages import EffectSucceeded
 from app.engine.rich import source_of
-from app.engine.state import Limits, decode, effects, encode
+from app.engine.state import Limits, decode, effects, encode, next_deadline
 from app.engine.validate import check
 from tests.engine.graphs import Bench, edge, line, node, source
 from tests.engine.probe import KINDS
@@ -178,3 +178,9 @@ def test_rendering_is_bounded_by_the_nodes_own_time_where_that_is_shorter() -> N
     for config, seconds in ({}, 30), ({"timeout_seconds": 1}, 1), ({"timeout_seconds": 300}, 30):
         run = Bench(line(node("it", "template", template="{{ 1 + 1 }}", **config)))
         assert effects(run.at)[0].timeout_seconds == seconds
+
+
+def test_a_time_to_wait_for_may_be_rich() -> None:
+    run = Bench(line(node("it", "wait", until="{{ day ~ 'T00:00:00Z' }}")), inputs={"day": "1970-01-02"})
+    run.succeed(["1970-01-02T00:00:00Z"])
+    assert next_deadline(run.at, run.limits) == 86_400

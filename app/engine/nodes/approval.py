@@ -73,7 +73,7 @@ class Approval(NodeKind, frozen=True, kw_only=True):
         for index, action in enumerate(self.actions):
             if action.id in TAKEN_HANDLES:
                 yield Fault(f"{path}.actions[{index}].id", f"{action.id!r} is the name of another handle")
-            if not _is_literal(action.id):
+            if not template.is_literal(action.id):
                 yield Fault(f"{path}.actions[{index}].id", "must be no template")
         yield from _repeated([action.id for action in self.actions], f"{path}.actions", ".id", "actions need ids")
         if not self.actions:
@@ -167,13 +167,13 @@ def _shown(vote: ballot.Vote) -> dict[str, Value]:
 
 
 def _field_faults(field: DeclaredField, place: str) -> Iterator[Fault]:
-    if not _is_literal(field.name):
+    if not template.is_literal(field.name):
         yield Fault(f"{place}.name", "must be no template")
     if field.type == "select" and not field.options:
         yield Fault(f"{place}.options", "a select needs options")
     yield from _repeated(field.options, f"{place}.options", "", "options need a text")
     is_fixed = not isinstance(field.default, str) or (
-        _is_literal(field.default) and all(_is_literal(option) for option in field.options)
+        template.is_literal(field.default) and all(template.is_literal(option) for option in field.options)
     )
     if field.default is not None and is_fixed and (misfit := field.misfit(field.default)):
         yield Fault(f"{place}.default", misfit)
@@ -188,12 +188,3 @@ def _repeated(names: Sequence[str], place: str, below: str, needed: str) -> Iter
         elif name in seen:
             yield Fault(f"{place}[{index}]{below}", f"{name!r} is there twice")
         seen.add(name)
-
-
-def _is_literal(text: str) -> bool:
-    """Or no template at all, which is a fault of its own."""
-    try:
-        parsed = template.parse(text)
-    except template.TemplateSyntaxError:
-        return True
-    return not parsed.paths and not parsed.is_rich

@@ -49,7 +49,7 @@ class AsksModel(NodeKind, frozen=True, kw_only=True):
 
     def claims(self, path: str) -> Iterable[Claim]:
         """Names that are known before the run are checked before it."""
-        wanted = [name if name is None or _is_literal(name) else "" for name in (self.provider, self.model)]
+        wanted = [name if name is None or template.is_literal(name) else "" for name in (self.provider, self.model)]
         if "" not in wanted:
             yield Claim(path if self.provider is None else f"{path}.provider", "model", wanted)
 
@@ -106,11 +106,3 @@ def answer_of(result: Value) -> ModelAnswer:
 def shown_usage(usage: Usage) -> dict[str, Value]:
     """As it stands in outputs."""
     return msgspec.structs.asdict(usage)
-
-
-def _is_literal(text: str) -> bool:
-    try:
-        parsed = template.parse(text)
-    except template.TemplateSyntaxError:
-        return False
-    return not parsed.is_rich and not parsed.paths

@@ -27,7 +27,7 @@ class Wait(NodeKind, frozen=True, kw_only=True):
     def faults(self, path: str) -> Iterable[Fault]:
         if (self.seconds is None) == (self.until is None):
             yield Fault(path, "needs exactly one of seconds and until")
-        if self.until is not None and _is_literal(self.until) and from_iso(self.until) is None:
+        if self.until is not None and template.is_literal(self.until) and from_iso(self.until) is None:
             yield Fault(f"{path}.until", NO_TIME)
 
     def enter(self, ctx: Context) -> Outcome:
@@ -38,11 +38,3 @@ class Wait(NodeKind, frozen=True, kw_only=True):
 
     def receive(self, ctx: Context, reply: Reply) -> Outcome:
         return Leave({"waited_until": to_iso(ctx.now)})
-
-
-def _is_literal(text: str) -> bool:
-    """False: it holds references, or is no template, which is a fault of its own."""
-    try:
-        return not template.parse(text).paths
-    except template.TemplateSyntaxError:
-        return False

@@ -263,3 +263,12 @@ async def test_a_key_that_cannot_be_sent(provider: StubProvider, key: str) -> No
 async def test_a_request_that_cannot_be_written(provider: StubProvider, value: Any) -> None:
     found = await failure(provider, call(params={"x": value}))
     assert (found.error_type, found.retryable, provider.seen) == ("invalid_value", False, [])
+
+
+@BOTH
+async def test_very_many_calls_at_once_are_no_answer(provider: StubProvider, stream: bool) -> None:
+    calls = [{"id": f"c{at}", "name": "t", "arguments": "{}"} for at in range(129)]
+    found = await failure(provider, call(saying(calls=calls, finish="tool_calls"), stream=stream))
+    assert (found.error_type, found.retryable, "129 calls" in found.message) == ("provider_error", False, True)
+    answer = await complete(provider, call(saying(calls=calls[:128], finish="tool_calls"), stream=stream))
+    assert len(answer.tool_calls) == 128

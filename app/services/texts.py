@@ -12,9 +12,10 @@ from app.engine.state import Effect
 class OpenText:
     """What one telling of a call brought so far. `seq` is that of the call's first event, `path` that of its node."""
 
-    __slots__ = ("_pieces", "path", "seq", "telling")
+    __slots__ = ("_pieces", "effect_id", "path", "seq", "telling")
 
     def __init__(self, effect: Effect, seq: int) -> None:
+        self.effect_id = effect.id
         self.telling = effect.telling
         self.seq = seq
         self.path = effect.id.rpartition("#")[0]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from heapq import heappop
 
-from app.engine import messages as said
-from app.engine import rich
+from app.engine import messages as said, rich
 from app.engine.context import NodeContext
 from app.engine.kind import Await, Fail, Leave, NodeError, Outcome, Succeeded
 from app.engine.outcomes import settle

@@ -7,8 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from app.engine import ballot as votes
-from app.engine import messages as said
+from app.engine import ballot as votes, messages as said
 from app.engine.kind import Answered, Decided, Expired, Succeeded, Woke
 from app.engine.messages import (
     Abort,

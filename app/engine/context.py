@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from app.engine import expression, template
-from app.engine import messages as said
+from app.engine import expression, messages as said, template
 from app.engine.kind import NodeError, Succeeded
 from app.engine.path import reserved_words
 from app.engine.seal import Sealed

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.engine.glob import GlobTooCostlyError
-from app.engine.glob import matches as glob_matches
+from app.engine.glob import GlobTooCostlyError, matches as glob_matches
 from app.engine.kind import NodeError
 from app.engine.values import Value
 

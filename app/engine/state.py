@@ -17,35 +17,15 @@ from app.engine.talk import MODEL, Message, Spent, Usage
 from app.engine.values import Value, ext_hook, pack, unpack
 from app.engine.waits import (
     Asking as Asking,
-)
-from app.engine.waits import (
     BackingOff as BackingOff,
-)
-from app.engine.waits import (
     Effect as Effect,
-)
-from app.engine.waits import (
     Entering as Entering,
-)
-from app.engine.waits import (
     Failed as Failed,
-)
-from app.engine.waits import (
     Gathering as Gathering,
-)
-from app.engine.waits import (
     Question as Question,
-)
-from app.engine.waits import (
     Received as Received,
-)
-from app.engine.waits import (
     Sleeping as Sleeping,
-)
-from app.engine.waits import (
     Wait as Wait,
-)
-from app.engine.waits import (
     Working as Working,
 )
 

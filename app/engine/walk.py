@@ -26,8 +26,7 @@ from app.engine.state import (
     Working,
 )
 from app.engine.talk import Spent, Usage
-from app.engine.thawed import OpenFrame as OpenFrame
-from app.engine.thawed import OpenVisit as OpenVisit
+from app.engine.thawed import OpenFrame as OpenFrame, OpenVisit as OpenVisit
 from app.engine.values import Value
 
 LATENCIES_KEPT = 1_000  # of the model calls of a turn

@@ -3,8 +3,7 @@
 from math import isfinite
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from app.adapters.json_schema import MAX_ERRORS, SchemaChecker
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
+from hypothesis import given, strategies as some
 
 from app.api.idempotency import body_hash, idempotency_key
 from app.api.ids import decode_id, from_uuid, number, to_uuid

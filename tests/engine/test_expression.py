@@ -1,8 +1,7 @@
 """Expressions: what is true, what fails and says so, and that no text is dangerous."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.engine import expression
 from app.engine.expression import ExpressionSyntaxError

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.engine.kind import NodeError
 from app.engine.seal import Seal, Sealed, SecretRef, Text, unseal

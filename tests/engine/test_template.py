@@ -1,8 +1,7 @@
 """Templates: what is a reference, what it becomes, and what is refused."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.engine import template
 from app.engine.kind import NodeError

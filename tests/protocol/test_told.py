@@ -9,8 +9,19 @@ import pytest
 from tests.engine.graphs import node
 from tests.protocol.op import Op
 from tests.protocol.posts import Client, Post
-from tests.protocol.scenarios import BY_NAME, KEYED, OTHER, PAUSE, RESUME, SAYING, STOP, between, effect, timer
-from tests.protocol.scenarios import Scenario as Scene
+from tests.protocol.scenarios import (
+    BY_NAME,
+    KEYED,
+    OTHER,
+    PAUSE,
+    RESUME,
+    SAYING,
+    STOP,
+    Scenario as Scene,
+    between,
+    effect,
+    timer,
+)
 from tests.protocol.story import Story
 
 CHAIN = Scene(name="chain", graph=between((timer("t", 3), effect("e"))), scripts=((KEYED,), (PAUSE,)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.adapters.signing import Signatures
 from app.services.links import ANYBODY, Links, Place

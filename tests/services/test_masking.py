@@ -10,8 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.services.performing.masking import MASK, Mask
 from app.services.performing.passing import MaskedText

@@ -7,8 +7,20 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from app.engine.kind import Answered, Choice, Claim, Context, Expired, Fail, Fault, Leave, NodeKind, Outcome, Reply
-from app.engine.kind import Ask as Question
+from app.engine.kind import (
+    Answered,
+    Ask as Question,
+    Choice,
+    Claim,
+    Context,
+    Expired,
+    Fail,
+    Fault,
+    Leave,
+    NodeKind,
+    Outcome,
+    Reply,
+)
 from app.engine.values import Value
 
 TAKEN_HANDLES = frozenset({"out", "error", "else", "expired"})

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     limit_state_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of a run's encoded state.")
     limit_events_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of one turn's events.")
     limit_reply_bytes: int = Field(default=4_194_304, ge=1, description="Bytes of one stored reply.")
+    limit_iteration_items: int = Field(default=1_000, ge=1, description="Items of one `iteration`.")
     limit_run_tokens: int = Field(default=2_000_000, ge=1, description="Tokens of models that one run may use.")
 
     @field_validator("cors_origins", "outgoing_allow", mode="before")

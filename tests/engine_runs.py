@@ -11,7 +11,7 @@ from app.adapters.addresses import AddressGuard
 from app.adapters.http_client import GuardedHttp
 from app.adapters.json_schema import SchemaChecker
 from app.adapters.sandbox.both import Sandboxes
-from app.engine.graph import Graph
+from app.engine.graph import Graph, graph_key
 from app.engine.messages import (
     Answer,
     AnyCommand,
@@ -25,7 +25,7 @@ from app.engine.messages import (
 from app.engine.nodes import CATALOGUE
 from app.engine.nodes.start import Start as StartNode
 from app.engine.state import Effect, ExecutorState, Limits, effects, next_deadline, questions
-from app.engine.step import graph_key, step
+from app.engine.step import step
 from app.engine.validate import check
 from app.engine.values import Value, to_text
 from app.ports import EffectContext, EffectError, HttpRequest

@@ -33,6 +33,7 @@ from app.services.performing.code import CodePerformer
 from app.services.performing.http import HttpPerformer
 from app.services.performing.model import ModelPerformer
 from app.services.performing.render import RenderPerformer
+from app.services.performing.results import KeepPerformer, KeptPerformer, RestPerformer
 from app.services.performing.tools import ToolCallPerformer, ToolListPerformer
 from app.services.providers import Providers
 from app.services.runs import Runs
@@ -58,6 +59,9 @@ def _performers(database: Database, settings: Settings, world: World) -> dict[st
         "code": CodePerformer(world.code),
         "render": RenderPerformer(world.templates),
         "model": ModelPerformer(models, providers.endpoint, world.texts, world.checker, clock, world.meter),
+        "keep_results": KeepPerformer(database.runs),
+        "kept_results": KeptPerformer(database.runs),
+        "rest": RestPerformer(),
         "mcp_list": ToolListPerformer(tools, secrets, workspaces, clock),
         "mcp_call": ToolCallPerformer(tools, secrets, workspaces, clock),
     }
@@ -108,6 +112,7 @@ def limits_of(settings: Settings) -> Limits:
         state_bytes=settings.limit_state_bytes,
         events_bytes=settings.limit_events_bytes,
         reply_bytes=settings.limit_reply_bytes,
+        items=settings.limit_iteration_items,
         run_tokens=settings.limit_run_tokens,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from heapq import heappop
 
-from app.engine import messages as said, rich
+from app.engine import inner, messages as said, rich
 from app.engine.context import NodeContext
 from app.engine.kind import Await, Fail, Leave, NodeError, Outcome, Succeeded
 from app.engine.outcomes import settle
@@ -24,7 +24,7 @@ def advance(walk: Walk) -> None:
         if walk.ready:
             _, frame, visit = heappop(walk.ready)
             _execute(walk, frame, visit)
-        elif not _fire_join(walk):
+        elif not _fire_join(walk) and not inner.end_one(walk):
             _conclude(walk)
             return
 
@@ -67,16 +67,30 @@ def _failure(wait: Failed) -> Fail:
 def _count(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> bool:
     """Counts the execution; False: a bound was crossed and the run is over."""
     path = frame.path + visit.node.id
+    walk.executed += 1
     walk.executions += 1
+    executions = _executions(walk, frame)
     executed = walk.since_input[path] = walk.since_input.get(path, 0) + 1
-    if walk.executions > walk.limits.turn_executions:
-        walk.abort(f"a turn may execute {walk.limits.turn_executions} nodes")
+    if executions > walk.limits.turn_executions:
+        walk.abort(f"a turn may execute {walk.limits.turn_executions} nodes, and so may each item or round in it")
         return False
     if executed > walk.limits.node_executions:
         walk.abort(f"node {path!r} may be executed {walk.limits.node_executions} times without input from outside")
         return False
     walk.emit_of(frame, visit, said.NodeStarted)
     return True
+
+
+def _executions(walk: Walk, frame: OpenFrame) -> int:
+    """Counts one more for the item or round in which the frame is, else for the run."""
+    one: OpenFrame | None = frame
+    while one is not None and one.index is None:
+        one = one.outer
+    if one is None:
+        return walk.executions - walk.inner_executions
+    walk.inner_executions += 1
+    one.executions += 1
+    return one.executions
 
 
 def _outcome(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Outcome:
@@ -135,9 +149,10 @@ def _fire_join(walk: Walk) -> bool:
 
 def _conclude(walk: Walk) -> None:
     """Nothing is ready and no join fires: the run waits, is complete, or stuck."""
-    if any(frame.visits for frame in walk.frames):
+    stuck = any(frame.arrivals and not frame.visits for frame in walk.frames)
+    if any(frame.visits for frame in walk.frames) and not stuck:
         return
-    if any(frame.arrivals for frame in walk.frames):
+    if stuck:
         walk.fail("execution_error", "stuck", "nothing in this run can move any more")
     else:
         walk.complete()

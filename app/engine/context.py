@@ -13,16 +13,25 @@ from app.engine.times import to_iso
 from app.engine.values import UnstorableValueError, Value, measure, size_of, to_text
 from app.engine.walk import OpenFrame, OpenVisit, Walk
 
+TIRED_EXECUTIONS = 1_000  # in one step: about 20 ms
 SHOWN_BYTES = 16 * 1024  # of a body in an event
 
 
 class NodeContext:
     """Implements kind.Context and scope.Scope for one execution. What it renders is bounded, all of it together too."""
 
-    __slots__ = ("_args", "_frame", "_rendering", "_visit", "_walk", "attempt", "now")
+    __slots__ = ("_args", "_frame", "_rendering", "_variables", "_visit", "_walk", "attempt", "now")
 
-    def __init__(self, walk: Walk, frame: OpenFrame, visit: OpenVisit, args: dict[str, Value] | None = None) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        frame: OpenFrame,
+        visit: OpenVisit,
+        args: dict[str, Value] | None = None,
+        variables: dict[str, Value] | None = None,
+    ) -> None:
         self._args = args
+        self._variables = variables or {}
         self.now = walk.now
         self.attempt = visit.failures
         self._walk = walk
@@ -36,9 +45,11 @@ class NodeContext:
         """The value of a first segment: a reserved word, then a node's output, then an input. Raises LookupError."""
         if name in reserved_words:
             return self._read_reserved(name)
-        if name in self._frame.outputs:
-            return self._frame.outputs[name]
-        return self._frame.inputs[name]
+        frame = self._frame
+        for frame in self._frame.sight():
+            if name in frame.outputs:
+                return frame.outputs[name]
+        return frame.inputs[name]  # those of the workflow that the bodies lie in
 
     def _read_reserved(self, name: str) -> Value:
         match name:
@@ -47,9 +58,11 @@ class NodeContext:
             case "message":
                 return self._walk.message
             case "vars":
-                return dict(self._frame.variables)  # a copy: a value that held what it is stored in would have no end
+                return self.variables()
             case "nodes":
-                return dict(self._frame.outputs)
+                return _merged([frame.outputs for frame in self._frame.sight()])
+            case "item" | "index":
+                return _merged([frame.values for frame in self._frame.sight()])[name]
             case "args" if self._args is not None:
                 return self._args
             case "pause" if isinstance(self._visit.wait, Asking):
@@ -70,7 +83,12 @@ class NodeContext:
 
     def variable(self, name: str) -> Value:
         """A runtime variable. Raises LookupError."""
-        return self._frame.variables[name]
+        if name in self._variables:
+            return self._variables[name]
+        for frame in self._frame.sight():
+            if name in frame.variables:
+                return frame.variables[name]
+        raise LookupError(name)
 
     # ---- kind.Context
 
@@ -87,6 +105,9 @@ class NodeContext:
         return dict(self._frame.inputs)
 
     def variables(self) -> dict[str, Value]:
+        return _merged([self._variables, *(frame.variables for frame in self._frame.sight())])
+
+    def own_variables(self) -> dict[str, Value]:
         return dict(self._frame.variables)
 
     def set_variables(self, values: dict[str, Value]) -> None:
@@ -107,6 +128,18 @@ class NodeContext:
 
     def sealed(self, source: Value) -> Sealed:
         return seal(source, self, self._rendering)
+
+    @property
+    def most_items(self) -> int:
+        return self._walk.limits.items
+
+    @property
+    def most_bytes(self) -> int:
+        return self._walk.limits.output_bytes
+
+    @property
+    def is_tired(self) -> bool:
+        return self._walk.executed >= TIRED_EXECUTIONS
 
     @property
     def memo(self) -> Value:
@@ -147,7 +180,10 @@ class NodeContext:
         )
 
     def with_args(self, args: dict[str, Value]) -> NodeContext:
-        return NodeContext(self._walk, self._frame, self._visit, args)
+        return NodeContext(self._walk, self._frame, self._visit, args, self._variables)
+
+    def with_variables(self, variables: dict[str, Value]) -> NodeContext:
+        return NodeContext(self._walk, self._frame, self._visit, self._args, variables)
 
     def tool_started(self, call: ToolCall) -> None:
         shown, truncated = _shown(call.arguments)
@@ -200,6 +236,11 @@ class NodeContext:
         shown = self.variables()
         self._walk.event_bytes += size_of(shown)
         self._walk.emit_of(self._frame, self._visit, said.StateShown, variables=shown)
+
+
+def _merged(values: list[dict[str, Value]]) -> dict[str, Value]:
+    """The first wins. A copy: a value that held what it is stored in would have no end."""
+    return {name: value for one in reversed(values) for name, value in one.items()}
 
 
 def _shown(body: Value) -> tuple[Value, bool]:

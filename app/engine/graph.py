@@ -35,7 +35,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 class Node(NodeConfig, frozen=True, kw_only=True):
     """`index` is its place in the source. `kind` is the configured kind, `type` its name; `rich`: its texts that are
-    rendered outside, each once."""
+    rendered outside, each once; `body`: the graph that it holds, of some kinds."""
 
     id: str
     type: str
@@ -43,6 +43,7 @@ class Node(NodeConfig, frozen=True, kw_only=True):
     kind: NodeKind
     index: int
     rich: tuple[str, ...] = ()
+    body: Graph | None = None
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,8 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
     """`hash` is of what is executed: positions and unknown presentation keys do not change it; `remembers`: a node may read
-    the transcript. Made by `build`."""
+    the transcript; `children`: the workflows that its nodes run, those in bodies included, each with its version (None: the
+    active one). Made by `build`."""
 
     nodes: dict[str, Node]
     edges: tuple[Edge, ...]
@@ -65,6 +67,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     by_target: dict[str, tuple[Edge, ...]]
     ancestors_of_joins: dict[str, frozenset[str]]
     remembers: bool = False
+    children: tuple[tuple[str, int | None], ...] = ()
 
     def leaving(self, node_id: str, handle: str = "out") -> tuple[Edge, ...]:
         """In the order of the source."""
@@ -82,6 +85,9 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
 def build(nodes: Iterable[Node], edges: Iterable[Edge], configs: Mapping[str, Value]) -> Graph:
     """`nodes` are faultless and exactly one is the start; `configs` are the configs as written, by node id."""
     by_id = {node.id: node for node in nodes}
+    bodies = [node.body for node in by_id.values() if node.body is not None]
+    children = [child for node in by_id.values() for child in node.kind.children()]
+    children += [child for body in bodies for child in body.children]
     edges = tuple(edges)
     by_outlet: dict[tuple[str, str], tuple[Edge, ...]] = {}
     by_target: dict[str, tuple[Edge, ...]] = {}
@@ -97,8 +103,24 @@ def build(nodes: Iterable[Node], edges: Iterable[Edge], configs: Mapping[str, Va
         by_outlet=by_outlet,
         by_target=by_target,
         remembers=any(node.kind.remembers() for node in by_id.values()),
+        children=tuple(dict.fromkeys(children)),
         ancestors_of_joins={node.id: _ancestors(node.id, by_target) for node in by_id.values() if node.join == "all"},
     )
+
+
+def graph_key(workflow_id: str, version: int) -> str:
+    """The name of a workflow's version among a run's graphs."""
+    return f"{workflow_id}@{version}"
+
+
+def graph_at(graphs: Mapping[str, Graph], key: str) -> Graph | None:
+    """The graph of a frame: `workflow@version`, and after each `/` a node whose body it is. None: there is none."""
+    first, *holders = key.split("/")
+    graph = graphs.get(first)
+    for node_id in holders:
+        node = None if graph is None else graph.nodes.get(node_id)
+        graph = None if node is None else node.body
+    return graph
 
 
 def _ancestors(node_id: str, by_target: Mapping[str, tuple[Edge, ...]]) -> frozenset[str]:
@@ -114,8 +136,13 @@ def _ancestors(node_id: str, by_target: Mapping[str, tuple[Edge, ...]]) -> froze
 
 def _hash(nodes: Iterable[Node], edges: Iterable[Edge], configs: Mapping[str, Value]) -> str:
     executable = {
-        "nodes": [{"id": n.id, "type": n.type, "name": n.name, "config": configs.get(n.id, {})} for n in nodes],
+        "nodes": [{"id": n.id, "type": n.type, "name": n.name, "config": _config(n, configs)} for n in nodes],
         "edges": [msgspec.to_builtins(edge) for edge in edges],
     }
     text = json.dumps(executable, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _config(node: Node, configs: Mapping[str, Value]) -> Value:
+    config = configs.get(node.id, {})
+    return {**config, "body": node.body.hash} if node.body is not None and isinstance(config, dict) else config

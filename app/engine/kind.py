@@ -19,7 +19,9 @@ from app.engine.wants import (
     Ask as Ask,
     Await as Await,
     Beside as Beside,
+    Body as Body,
     Call as Call,
+    Child as Child,
     Choice as Choice,
     Decided as Decided,
     EndBranch as EndBranch,
@@ -44,10 +46,11 @@ class Fault(msgspec.Struct, frozen=True):
 
 class Claim(msgspec.Struct, frozen=True):
     """Something in a graph that only those outside the engine can check, with its place: a JSON Schema, Python code, a rich
-    template, or the model that a node wants (`[provider, model]`, None: the default)."""
+    template, the model that a node wants (`[provider, model]`, None: the default), or a workflow that it runs (`[id, version]`,
+    None: the active one)."""
 
     path: str
-    about: Literal["schema", "code", "template", "model"]
+    about: Literal["schema", "code", "template", "model", "workflow"]
     value: Any
 
 
@@ -70,7 +73,10 @@ class Context(Protocol):
         """The frame's start inputs."""
 
     def variables(self) -> dict[str, Value]:
-        """The frame's runtime variables."""
+        """The runtime variables that can be read."""
+
+    def own_variables(self) -> dict[str, Value]:
+        """The frame's own runtime variables: of a body those that it wrote or was given."""
 
     def set_variables(self, values: dict[str, Value]) -> None:
         """Writes runtime variables, all or none. Raises NodeError when one is too large."""
@@ -87,6 +93,18 @@ class Context(Protocol):
     def sealed(self, template: Value) -> Sealed:
         """As `value`, with places for the secrets and links that it refers to. Raises NodeError."""
 
+    @property
+    def most_items(self) -> int:
+        """Of an iteration."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Of a node's output."""
+
+    @property
+    def is_tired(self) -> bool:
+        """The step has done much: what can be put off should be."""
+
     memo: Value  # what the kind keeps between its outcomes of one execution, None at first
 
     def transcript(self, window: int) -> list[Message]:
@@ -97,6 +115,9 @@ class Context(Protocol):
 
     def with_args(self, args: dict[str, Value]) -> Context:
         """The same, with `{{args.x}}`: of a tool's call."""
+
+    def with_variables(self, variables: dict[str, Value]) -> Context:
+        """The same, with runtime variables before those that there are."""
 
     def tool_started(self, call: ToolCall) -> None:
         """Makes an event of a tool that is being called, and counts it."""
@@ -135,6 +156,7 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reads_secrets: ClassVar[bool] = False  # in its texts, which it renders by `sealed` for the performer of an effect
     waits: ClassVar[bool] = False
     notices: ClassVar[frozenset[str]] = frozenset()
+    holds_body: ClassVar[bool] = False  # its field `body` is a graph of its own
 
     def handles(self) -> Iterable[str]:
         """The outlets an edge may leave by (besides `error`)."""
@@ -156,6 +178,14 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """As configured, may it read the transcript of its frame? It is kept only then."""
         return False
 
+    def children(self) -> Iterable[tuple[str, int | None]]:
+        """The workflows that it may run: ids, each with its version, None: the one that is active when the run begins."""
+        return ()
+
+    def accept(self, given: dict[str, Value]) -> tuple[dict[str, Value], list[Fault]]:
+        """Of a start: the inputs as the graph takes them, and what does not fit (`path` is the input's name)."""
+        return given, []
+
     def enter(self, ctx: Context) -> Outcome:
         """What it does with a token."""
         raise NotImplementedError
@@ -175,6 +205,10 @@ class NodeKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def part_ended(self, ctx: Context, name: str, ended: Reply | Fail) -> Outcome:
         """What it does when one of the things beside each other has come; `Beside()`: waits for the others."""
         raise AssertionError(f"{type(self).__name__} waits for no parts, got {ended!r}")
+
+    def body_ended(self, ctx: Context, outputs: dict[str, Value]) -> Value:
+        """What comes of a body that has ended, seen from inside it. Raises NodeError."""
+        return outputs
 
     def noticed(self, ctx: Context, ended: Reply | Fail) -> None:
         """Work beside its question has ended; the question stays open. Does not raise."""

@@ -6,10 +6,24 @@ from typing import assert_never
 
 import msgspec
 
-from app.engine import messages as said
+from app.engine import inner, messages as said
 from app.engine.context import NodeContext
 from app.engine.graph import Retry
-from app.engine.kind import Ask, Await, Beside, EndBranch, Fail, Leave, NodeError, Outcome, Part, Sleep, Woke
+from app.engine.kind import (
+    Ask,
+    Await,
+    Beside,
+    Body,
+    Child,
+    EndBranch,
+    Fail,
+    Leave,
+    NodeError,
+    Outcome,
+    Part,
+    Sleep,
+    Woke,
+)
 from app.engine.state import Asking, BackingOff, Effect, Entering, Gathering, Question, Received, Sleeping, Working
 from app.engine.talk import MODEL
 from app.engine.values import UnstorableValueError, Value, measure, pack
@@ -20,6 +34,8 @@ DEFAULT_RETRIES = {  # by operation (graph.md, Retry); whatever else is tried on
     MODEL: Retry(max_attempts=3, delay_seconds=1, backoff=2),
     "code": Retry(max_attempts=2),
     "render": Retry(max_attempts=2),
+    "keep_results": Retry(max_attempts=10, delay_seconds=1, backoff=1.5),
+    "kept_results": Retry(max_attempts=10, delay_seconds=1, backoff=1.5),
 }
 
 
@@ -44,7 +60,8 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
         case Beside(parts=parts):
             visit.wait = Gathering()
             for part in parts:
-                _begin(walk, frame, visit, part)
+                if not walk.ended:
+                    _begin(walk, frame, visit, part)
         case Fail():
             _fail(walk, frame, visit, outcome)
         case _:
@@ -52,10 +69,15 @@ def settle(walk: Walk, frame: OpenFrame, visit: OpenVisit, outcome: Outcome) -> 
 
 
 def _begin(walk: Walk, frame: OpenFrame, visit: OpenVisit, part: Part) -> None:
-    if isinstance(part.work, Await):
-        walk.put_beside(frame, visit, Working(_effect(walk, frame, visit, part.work)), part.name)
-    else:
-        _ask(walk, frame, walk.put_beside(frame, visit, Gathering(), part.name), part.work)
+    match part.work:
+        case Await():
+            walk.put_beside(frame, visit, Working(_effect(walk, frame, visit, part.work)), part.name)
+        case Ask():
+            _ask(walk, frame, walk.put_beside(frame, visit, Gathering(), part.name), part.work)
+        case Body() | Child():
+            inner.begin(walk, frame, walk.put_beside(frame, visit, Gathering(), part.name), part.work)
+        case _:
+            assert_never(part.work)
 
 
 def _leave(walk: Walk, frame: OpenFrame, visit: OpenVisit, output: Value, handle: str) -> None:
@@ -171,8 +193,12 @@ def _go_on(walk: Walk, frame: OpenFrame, visit: OpenVisit, fail: Fail, output: V
 
 def _fail_run(walk: Walk, frame: OpenFrame, visit: OpenVisit, fail: Fail) -> None:
     walk.emit_of(frame, visit, said.NodeFinished, error_type=fail.error_type, error_message=fail.error_message)
+    message = f"node {frame.path + visit.node.id!r} failed: {fail.error_message}"
+    if frame.outer is not None:
+        inner.fail(walk, frame, fail.error_type, message)
+        return
     source = "expired" if fail.error_type == "expired" else "execution_error"
-    walk.fail(source, fail.error_type, f"node {frame.path + visit.node.id!r} failed: {fail.error_message}")
+    walk.fail(source, fail.error_type, message)
 
 
 def _default_output(walk: Walk, frame: OpenFrame, visit: OpenVisit) -> Value | Fail:

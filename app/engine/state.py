@@ -37,7 +37,8 @@ Ending = Literal["completed", "failed", "cancelled", "aborted_looping_risk"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of a turn, and of a run where they say so (graph.md, Limits). Sizes in bytes, times in seconds."""
+    """The bounds of a turn, and of a run where they say so (graph.md, Limits). Sizes in bytes, times in seconds; `items` of
+    an iteration, `levels` of frames within each other, `frames` at once."""
 
     turn_executions: int = 500
     turn_seconds: float = 300.0
@@ -48,6 +49,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes: int = 4 * 1024 * 1024
     events_bytes: int = 4 * 1024 * 1024
     reply_bytes: int = 4 * 1024 * 1024
+    items: int = 1_000
+    levels: int = 5
+    frames: int = 500
     run_tokens: int = 2_000_000
 
 
@@ -73,7 +77,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A graph under execution. `path`: what its nodes' paths begin with; `graph`: its key among the run's graphs;
     `arrivals`: tokens that wait at joins; `results`: merged outputs of the ends reached; `parent`: number of the visit
     that holds it (None: the run's own, which is the first); `transcript`: what was said between the user and the run, kept
-    only where a node may ask for it."""
+    only where a node may ask for it. Of a body: `index` of the item or round, `values` of the reserved words that are its
+    own; `executions` in this turn, those in items and rounds within it left out."""
 
     path: str = ""
     graph: str
@@ -86,10 +91,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_node_id: str | None = None
     parent: int | None = None
     transcript: tuple[Message, ...] = ()
+    index: int | None = None
+    values: dict[str, Value] = {}
+    executions: int = 0
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What `sys` shows of the run, `started_at` in unix seconds; and `starter`, who began it, as a voter is called."""
+    """What `sys` shows of the run, `started_at` in unix seconds; and `starter`, who began it, as a voter is called;
+    `versions`: of the workflows that the run may reach, those that were active when it began."""
 
     run_id: str
     workflow_id: str
@@ -97,14 +106,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str | None
     started_at: float
     starter: str | None = None
+    versions: dict[str, int] = {}
 
 
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything needed to go on. `turn`: the last one opened; `held_at`: paused by command since; `pausing`: will be
-    held once the once-effects in flight have settled; `since_input`: executions by path since the last input from outside;
-    `expired`: the last pauses that nobody answered in time; `worked_seconds`: of effects in this turn, `working_since` the
-    time from which the present ones count; `spent`: by `provider/model`; `latencies`: seconds of this turn's model calls;
-    `tool_calls`: of this turn."""
+    held once the once-effects in flight have settled; `executions` of this turn, `inner_executions` those of them in items
+    and rounds; `since_input`: executions by path since the last input from outside; `expired`: the last pauses that nobody
+    answered in time; `worked_seconds`: of effects in this turn, `working_since` the time from which the present ones count;
+    `spent`: by `provider/model`; `latencies`: seconds of this turn's model calls; `tool_calls`: of this turn."""
 
     format: int  # has no default: it is always written
     origin: Origin
@@ -116,6 +126,7 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     next_pause: int = 1
     expired: tuple[str, ...] = ()
     executions: int = 0
+    inner_executions: int = 0
     since_input: dict[str, int] = {}
     worked_seconds: float = 0.0
     working_since: float | None = None

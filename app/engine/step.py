@@ -16,7 +16,7 @@ from app.engine import messages as said
 from app.engine.advance import advance
 from app.engine.ballot import bar, read
 from app.engine.commands import apply
-from app.engine.graph import Graph
+from app.engine.graph import Graph, graph_at, graph_key
 from app.engine.messages import (
     Abort,
     Answer,
@@ -105,17 +105,20 @@ def is_due(state: ExecutorState, now: float, limits: Limits) -> bool:
     return due is not None and due <= now
 
 
-def graph_key(workflow_id: str, version: int) -> str:
-    """The name of a workflow's version among a run's graphs."""
-    return f"{workflow_id}@{version}"
-
-
 # ---- a turn opens
 
 
 def _next_turn(state: ExecutorState, now: float) -> ExecutorState:
     return replace(
-        state, turn=state.turn + 1, turn_started_at=now, executions=0, worked_seconds=0.0, latencies=(), tool_calls=0
+        state,
+        frames=state.frames[:1] + tuple([replace(frame, executions=0) for frame in state.frames[1:]]),
+        turn=state.turn + 1,
+        turn_started_at=now,
+        executions=0,
+        inner_executions=0,
+        worked_seconds=0.0,
+        latencies=(),
+        tool_calls=0,
     )
 
 
@@ -135,6 +138,7 @@ def _begun(graphs: Mapping[str, Graph], command: Start, limits: Limits) -> tuple
         user=command.user,
         started_at=command.now,
         starter=command.starter,
+        versions=command.versions,
     )
     state = ExecutorState(
         format=FORMAT,
@@ -224,7 +228,7 @@ def _refuse_unstorable(values: list[Value]) -> None:
 
 def _refuse_strange_graphs(graphs: Mapping[str, Graph], state: ExecutorState) -> None:
     for frame in state.frames:
-        graph = graphs.get(frame.graph)
+        graph = graph_at(graphs, frame.graph)
         known = graph.nodes if graph is not None else {}
         if (
             graph is None
@@ -271,7 +275,8 @@ def _once_in_flight(walk: Walk) -> bool:
 def _end_turn(walk: Walk, state: ExecutorState) -> None:
     over = said.FrameEnded if state.ended else said.FramePaused
     for frame in reversed(walk.frames):  # the inner ones first
-        walk.emit(over, path=frame.path, last_node_id=frame.last_node_id)
+        if frame.index is None:
+            walk.emit(over, path=frame.path, last_node_id=frame.last_node_id)
     walk.emit(
         said.TurnEnded,
         turn=state.turn,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from app.engine.graph import Graph, Node
@@ -40,18 +42,24 @@ class OpenVisit:
 
 
 class OpenFrame:
-    """A Frame that may change; its dictionaries are its own copies. `graph` None: it can only be ended."""
+    """A Frame that may change; its dictionaries are its own copies. `graph` None: it can only be ended. `outer` and `holder`:
+    the frame in which it is, and there the side visit that waits for it."""
 
     __slots__ = (
         "_frame",
         "_graph",
         "arrivals",
+        "executions",
+        "holder",
+        "index",
         "inputs",
         "last_node_id",
+        "outer",
         "outputs",
         "path",
         "results",
         "transcript",
+        "values",
         "variables",
         "visits",
     )
@@ -60,6 +68,11 @@ class OpenFrame:
         self._frame = frame
         self._graph = graph
         self.path = frame.path
+        self.index = frame.index
+        self.values = frame.values
+        self.executions = frame.executions
+        self.outer: OpenFrame | None = None
+        self.holder: OpenVisit | None = None
         self.inputs = frame.inputs
         self.variables = dict(frame.variables)
         self.outputs = dict(frame.outputs)
@@ -76,6 +89,25 @@ class OpenFrame:
         assert self._graph is not None, "nothing moves in a frame whose graph is gone"
         return self._graph
 
+    @property
+    def key(self) -> str:
+        """Its graph's among the run's graphs."""
+        return self._frame.graph
+
+    @property
+    def parent(self) -> int | None:
+        return self._frame.parent
+
+    def within(self, outer: OpenFrame, holder: OpenVisit) -> None:
+        self.outer, self.holder = outer, holder
+
+    def sight(self) -> Iterator[OpenFrame]:
+        """The frames whose values can be read in it: its own, then those around the bodies that it lies in."""
+        frame: OpenFrame | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.outer if frame.index is not None else None
+
     def freeze(self) -> Frame:
         return msgspec.structs.replace(
             self._frame,
@@ -86,6 +118,7 @@ class OpenFrame:
             results=self.results,
             last_node_id=self.last_node_id,
             transcript=self.transcript,
+            executions=self.executions,
         )
 
     def remember(self, role: Role, text: str) -> None:

@@ -10,25 +10,14 @@ import msgspec
 
 from app.engine.cycles import knots, reachable
 from app.engine.graph import Edge, Graph, Node, build
+from app.engine.graph_size import GraphLimits as GraphLimits, check_size, default_limits
 from app.engine.kind import Claim, Fault, NodeKind
 from app.engine.path import reserved_words
 from app.engine.validate_config import check_config
-from app.engine.values import Value, is_deeper, to_json
+from app.engine.values import Value
 
 max_reported: Final = 1_000  # of faults: a hostile source shall not make a hostile answer
 _id = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class GraphLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How large a graph may be. `source_bytes` is of the compact JSON."""
-
-    nodes: int = 500
-    edges: int = 2_000
-    source_bytes: int = 512 * 1024
-    depth: int = 100
-
-
-default_limits: Final = GraphLimits()
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -43,35 +32,19 @@ class Checked(msgspec.Struct, frozen=True):
 
 def check(source: Value, catalogue: Mapping[str, type[NodeKind]], limits: GraphLimits = default_limits) -> Checked:
     """Compiles a graph. Over a size limit nothing else is looked at."""
-    faults = tuple(_check_size(source, limits))
+    faults = tuple(check_size(source, limits))
     if faults or not isinstance(source, dict):
         return Checked(None, faults or (Fault("", "a graph must be an object with nodes and edges"),))
-    return _Check(catalogue).run(source)
-
-
-def _check_size(source: Value, limits: GraphLimits) -> Iterator[Fault]:
-    if is_deeper(source, limits.depth):
-        yield Fault("", f"the graph is nested deeper than {limits.depth} levels")
-        return
-    try:
-        size = len(to_json(source))
-    except ValueError:
-        yield Fault("", "the graph holds something that is no JSON")
-        return
-    if size > limits.source_bytes:
-        yield Fault("", f"the graph has {size} bytes, at most {limits.source_bytes} are allowed")
-    if isinstance(source, dict):
-        for name, most in (("nodes", limits.nodes), ("edges", limits.edges)):
-            found = source.get(name)
-            if isinstance(found, list) and len(found) > most:
-                yield Fault(name, f"there are {len(found)} {name}, at most {most} are allowed")
+    return _Check(catalogue, limits.levels).run(source)
 
 
 class _Check:
     """One run over one source. Nodes with bad ids are checked too, but nothing can lead to them."""
 
-    def __init__(self, catalogue: Mapping[str, type[NodeKind]]) -> None:
+    def __init__(self, catalogue: Mapping[str, type[NodeKind]], levels: int, *, is_body: bool = False) -> None:
         self._catalogue = catalogue
+        self._levels = levels  # of bodies that may still lie in it
+        self._is_body = is_body
         self._faults: dict[Fault, None] = {}  # in order, each once
         self._places: dict[str, int] = {}  # index of the first node with that id
         self._types: dict[str, object] = {}  # of the nodes, by id, as written
@@ -79,6 +52,7 @@ class _Check:
         self._configs: dict[str, Value] = {}
         self._edges: list[Edge] = []
         self._claims: list[Claim] = []
+        self._warned: list[Fault] = []  # about bodies
 
     def run(self, source: dict[str, Any]) -> Checked:
         nodes, edges = self._list(source, "nodes"), self._list(source, "edges")
@@ -92,7 +66,7 @@ class _Check:
         for found in self._edges:
             successors.setdefault(found.source, []).append(found.target)
         self._check_joins(successors)
-        warnings = tuple(self._warnings(successors))
+        warnings = (*self._warned, *self._warnings(successors))
         claims = tuple(self._claims)
         if self._faults:
             return Checked(None, tuple(self._faults)[:max_reported], warnings, claims)
@@ -138,7 +112,8 @@ class _Check:
         if kind.kind == "start":
             self._check_input_names(config, f"{path}.config")
         self._claims += checked.claims
-        if checked.kind is not None and node_id is not None:
+        body = self._check_body(config.get("body"), f"{path}.config.body") if kind.holds_body else None
+        if checked.kind is not None and node_id is not None and (body is not None or not kind.holds_body):
             shown = name if isinstance(name, str) and name else node_id
             self._nodes[node_id] = Node(
                 id=node_id,
@@ -147,9 +122,24 @@ class _Check:
                 kind=checked.kind,
                 index=index,
                 rich=tuple({claim.value: None for claim in checked.claims if claim.about == "template"}),
+                body=body,
                 **checked.common,
             )
             self._configs[node_id] = config
+
+    def _check_body(self, source: Any, path: str) -> Graph | None:
+        """The graph that a node holds, checked like any other."""
+        if not isinstance(source, dict):
+            return None  # a fault of its field
+        if not self._levels:
+            self._fault(path, "bodies lie in each other too deeply")
+            return None
+        checked = _Check(self._catalogue, self._levels - 1, is_body=True).run(source)
+        for fault in checked.faults:
+            self._fault(_inside(path, fault.path), fault.message)
+        self._warned += [Fault(_inside(path, fault.path), fault.message) for fault in checked.warnings]
+        self._claims += [Claim(_inside(path, claim.path), claim.about, claim.value) for claim in checked.claims]
+        return checked.graph
 
     def _check_id(self, source: dict[str, Any], index: int) -> str | None:
         """The id, unless it is bad or another node's."""
@@ -183,6 +173,8 @@ class _Check:
 
     def _check_input_names(self, config: dict[str, Any], path: str) -> None:
         inputs = config.get("inputs")
+        if self._is_body and inputs:
+            self._fault(f"{path}.inputs", "the start of a body has no inputs: it reads the values around it")
         for index, declared in enumerate(inputs if isinstance(inputs, list) else ()):
             name = declared.get("name") if isinstance(declared, dict) else None
             if isinstance(name, str) and name in reserved_words:
@@ -264,8 +256,19 @@ class _Check:
         known = self._catalogue.get(kind) if isinstance(kind, str) else None
         node = self._nodes.get(node_id)
         if node is not None:
-            return node.kind.slows_a_cycle() and not node.disabled
+            return _slows(node)
         return known is not None and known.waits
+
+
+def _slows(node: Node) -> bool:
+    """Does it, or what lies in its body, wait for something?"""
+    inner = node.body.nodes.values() if node.body is not None else ()
+    return not node.disabled and (node.kind.slows_a_cycle() or any(_slows(one) for one in inner))
+
+
+def _inside(path: str, place: str) -> str:
+    """A place within a body."""
+    return f"{path}.{place}" if place else path
 
 
 def _edge_ids(edges: list[Any]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from app.engine import messages as said
-from app.engine.graph import Edge, Graph, Node
+from app.engine.graph import Edge, Graph, Node, graph_at
 from app.engine.state import (
     Ending,
     Entering,
@@ -29,6 +29,7 @@ from app.engine.talk import Spent, Usage
 from app.engine.thawed import OpenFrame as OpenFrame, OpenVisit as OpenVisit
 from app.engine.values import Value
 
+EVENT_BYTES = 64  # what an event takes at least
 LATENCIES_KEPT = 1_000  # of the model calls of a turn
 Ready = Entering | Received | Failed
 
@@ -42,7 +43,9 @@ class Walk:
         self.message = state.message
         self.now = now
         self.limits = limits
-        self.frames = [OpenFrame(frame, graphs.get(frame.graph)) for frame in state.frames]
+        self.graphs = graphs
+        self.frames = [OpenFrame(frame, graph_at(graphs, frame.graph)) for frame in state.frames]
+        self._link()
         self.ready = [
             (v.number, f, v) for f in self.frames for v in f.visits if isinstance(v.wait, (Entering, Received, Failed))
         ]
@@ -54,6 +57,8 @@ class Walk:
         self.next_pause = state.next_pause
         self.expired = state.expired
         self.executions = state.executions
+        self.inner_executions = state.inner_executions
+        self.executed = 0  # in this step
         self.since_input = dict(state.since_input)
         self.pausing = state.pausing
         self.held_at = state.held_at
@@ -74,6 +79,8 @@ class Walk:
         """Appends an event under the next number."""
         self.events.append(event(seq=self.next_seq, at=self.now, **fields))
         self.next_seq += 1
+        if len(self.frames) > 1:  # items are many
+            self.event_bytes += EVENT_BYTES
 
     def emit_of(self, frame: OpenFrame, visit: OpenVisit, event: Callable[..., said.AnyEvent], **fields: Any) -> None:
         """An event of a node's visit; of a side visit, one of its holder's."""
@@ -107,6 +114,8 @@ class Walk:
     def remove(self, frame: OpenFrame, visit: OpenVisit) -> None:
         """The visit is over, and so are its side visits, whatever they wait for or have got."""
         beside = [one for one in frame.visits if one.holder == visit.number]
+        for inner in [one for one in self.frames if one.holder in beside]:
+            self.close(inner, "cancelled")
         for one in (visit, *beside):
             frame.visits.remove(one)
         if beside:
@@ -119,7 +128,7 @@ class Walk:
         edges = frame.graph.leaving(visit.node.id, handle)
         for edge in edges:
             self._take(frame, visit.node, edge)
-        if len(edges) > 1 and self._branches() > self.limits.branches:
+        if len(edges) > 1 and _branches(frame) > self.limits.branches:
             self.fail("limit", "limit", f"a run may have {self.limits.branches} parallel branches")
 
     def _take(self, frame: OpenFrame, source: Node, edge: Edge) -> None:
@@ -140,9 +149,40 @@ class Walk:
         else:
             self.arrive(frame, target)
 
-    def _branches(self) -> int:
-        tokens = (sum(visit.holder is None for visit in frame.visits) for frame in self.frames)
-        return sum(tokens) + sum(sum(frame.arrivals.values()) for frame in self.frames)
+    # ---- frames within frames
+
+    def _link(self) -> None:
+        if len(self.frames) == 1:
+            return
+        holders = {visit.number: (frame, visit) for frame in self.frames for visit in frame.visits}
+        for frame in self.frames:
+            if frame.parent in holders:
+                frame.within(*holders[frame.parent])
+
+    def open(self, frame: OpenFrame, side: OpenVisit, inner: OpenFrame) -> None:
+        """A graph begins to be executed within `frame`; `side` waits for it."""
+        inner.within(frame, side)
+        self.frames.append(inner)
+        if inner.index is None:
+            self.emit(said.FrameStarted, path=inner.path)
+        else:
+            self.emit_of(frame, side, said.ItemStarted, index=inner.index)
+        self.arrive(inner, inner.graph.start)
+
+    def close(self, inner: OpenFrame, status: str, error_type: str | None = None, message: str | None = None) -> None:
+        """A frame within another is over, and so are those within it."""
+        for one in [one for one in self.frames if one.outer is inner]:
+            self.close(one, "cancelled")
+        if inner.index is None:
+            self.emit(said.FrameEnded, path=inner.path, last_node_id=inner.last_node_id)
+        elif inner.outer is not None and inner.holder is not None:
+            error = {"error_type": error_type, "error_message": message}
+            self.emit_of(inner.outer, inner.holder, said.ItemFinished, index=inner.index, status=status, **error)
+        self.frames.remove(inner)
+        self.ready = [entry for entry in self.ready if entry[1] is not inner]
+        heapify(self.ready)
+        for path in [path for path in self.since_input if path.startswith(inner.path)]:
+            del self.since_input[path]
 
     # ---- models
 
@@ -205,12 +245,13 @@ class Walk:
         """The state as it is now."""
         return msgspec.structs.replace(
             before,
-            frames=tuple([frame.freeze() for frame in self.frames]),
+            frames=tuple([frame.freeze() for frame in (self.frames[:1] if self.ended else self.frames)]),
             next_seq=self.next_seq,
             next_visit=self.next_visit,
             next_pause=self.next_pause,
             expired=self.expired,
             executions=self.executions,
+            inner_executions=self.inner_executions,
             since_input=self.since_input,
             worked_seconds=self.worked_seconds,
             working_since=self.working_since,
@@ -224,3 +265,7 @@ class Walk:
             error=self.error,
             outputs=self.outputs,
         )
+
+
+def _branches(frame: OpenFrame) -> int:
+    return sum(visit.holder is None for visit in frame.visits) + sum(frame.arrivals.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from app.engine.ballot import Ballot, Vote
+from app.engine.talk import Message
 from app.engine.values import Value
 
 
@@ -50,11 +51,30 @@ class Ask(msgspec.Struct, frozen=True):
     ballot: Ballot | None = None
 
 
+class Body(msgspec.Struct, frozen=True):
+    """The node's own body, executed once, as item or round number `index`, from 0. `values`: what reserved words mean in it;
+    `variables`: its runtime variables, those outside are read where it has none of that name; `transcript`: what was said
+    in it before."""
+
+    index: int
+    values: dict[str, Value] = {}
+    variables: dict[str, Value] = {}
+    transcript: tuple[Message, ...] = ()
+
+
+class Child(msgspec.Struct, frozen=True):
+    """Another workflow, executed within the run. `version` None: the one that was active when the run began."""
+
+    workflow_id: str
+    version: int | None
+    inputs: dict[str, Value]
+
+
 class Part(msgspec.Struct, frozen=True):
     """One of several things to wait for, under a name of the kind's own."""
 
     name: str
-    work: Await | Ask
+    work: Await | Ask | Body | Child
 
 
 class Beside(msgspec.Struct, frozen=True):

@@ -178,8 +178,17 @@ class RunStore(Protocol):
     async def find(self, wanted: RunFilter, skip: int, limit: int) -> tuple[Sequence[Run], int]:
         """A page, newest first, without state and turns, and the total. Deleted runs are left out."""
 
+    async def keep_results(self, run_id: Id, name: str, body: bytes) -> None:
+        """Stores results that the state does not hold, under a name within the run; again is the same. Journaled."""
+
+    async def kept_results(self, run_id: Id, names: Sequence[str]) -> Sequence[bytes | None]:
+        """In the order of the names; None: there are none."""
+
+    async def copy_results(self, run_id: Id, to: Id) -> None:
+        """All that a run has kept, for a run that goes on from its state."""
+
     async def purge_turns(self, run_id: Id) -> None:
-        """Removes the older turns and parts of a run."""
+        """Removes the older turns, parts and kept results of a run."""
 
     async def remove(self, run_id: Id, revision: int) -> None:
         """Removes the run itself, at that revision, after its turns and parts."""

@@ -56,3 +56,5 @@ class Checks:
             case "model":
                 provider, model = claim.value
                 return await self._providers.fault(workspace, provider, model)
+            case "workflow":
+                return None

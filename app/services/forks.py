@@ -43,6 +43,7 @@ class Forks:
         turn = await self._closed(run, number)
         fork = await self._new_run(run, turn, start_key, body_hash)
         fork = replace(fork, start_reply=render(RunRecord(fork, decode(fork.state))))
+        await self._world.runs.copy_results(run_id, fork.id)
         try:
             await self._world.runs.insert(fork)
         except DuplicateError:

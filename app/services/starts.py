@@ -6,10 +6,9 @@ from msgspec.structs import replace
 
 from app.engine import messages
 from app.engine.graph import Graph
-from app.engine.nodes.start import Start as StartNode
-from app.engine.step import RefusedError, Step, fail_start, graph_key, step
+from app.engine.step import RefusedError, Step, fail_start, step
 from app.engine.values import Value
-from app.ports import AcceptedCommand, DuplicateError, Pinned, Run, StoreUnavailableError, WorkflowHead
+from app.ports import AcceptedCommand, DuplicateError, Run, StoreUnavailableError, WorkflowHead
 from app.services import slots
 from app.services.commits import first, over_limit
 from app.services.committing import follow_up
@@ -18,6 +17,7 @@ from app.services.errors import Detail, ServiceError
 from app.services.facts import TurnReply, TurnRequest
 from app.services.given import check_sizes, given_input
 from app.services.owner import perform
+from app.services.pins import reach_of
 from app.services.world import World
 
 DOUBTS = 3
@@ -100,10 +100,11 @@ class Starts:
         graph = await self._graph(head, version)
         if request.command not in (None, "start"):
             raise ServiceError("invalid_request", f"there is no run to {request.command}: run_id is missing")
-        command = self._command(request, version, self._inputs(request, graph))
-        graphs = {graph_key(head.id, version): graph}
+        inputs = self._inputs(request, graph)
+        reach = await reach_of(self._world, head, version, graph)
+        command = self._command(request, version, inputs, reach.versions)
         try:
-            made = step(graphs, None, command, self._world.limits)
+            made = step(reach.graphs, None, command, self._world.limits)
         except RefusedError as error:
             raise ServiceError("invalid_value", str(error)) from error
         run = Run(
@@ -111,7 +112,7 @@ class Starts:
             workspace=head.workspace,
             workflow_id=head.id,
             version=version,
-            pinned=(Pinned(head.id, version, graph.hash),),
+            pinned=reach.pinned,
             number=await self._world.runs.next_number(),
             mode="interactive",
             user=request.user,
@@ -126,12 +127,14 @@ class Starts:
             created_at=command.now,
             updated_at=command.now,
         )
-        stored = self._within_limits(request, run, made, graphs, command)
+        stored = self._within_limits(request, run, made, reach.graphs, command)
         if stored.open is None:
             return stored
         return replace(stored, limited=await slots.take(self._world, head, stored))
 
-    def _command(self, request: TurnRequest, version: int, inputs: dict[str, Value]) -> messages.Start:
+    def _command(
+        self, request: TurnRequest, version: int, inputs: dict[str, Value], versions: dict[str, int]
+    ) -> messages.Start:
         return messages.Start(
             now=self._world.now(),
             run_id=self._world.ids.object_id(),
@@ -144,6 +147,7 @@ class Starts:
             welcome=request.welcome_message,
             start_node=request.start_node,
             starter=request.voter,
+            versions=versions,
         )
 
     async def _graph(self, head: WorkflowHead, version: int) -> Graph:
@@ -163,10 +167,7 @@ class Starts:
         check_sizes(request.variables, self._world.limits.text_bytes, "runtime_variables")
         told: dict[str, Value] = {"message": request.message, "welcome_message": request.welcome_message}
         check_sizes(told, self._world.limits.text_bytes, "run_input")
-        kind = graph.start.kind
-        if not isinstance(kind, StartNode):
-            return request.inputs
-        inputs, faults = kind.accept(request.inputs)
+        inputs, faults = graph.start.kind.accept(request.inputs)
         if faults:
             details = [Detail(f"dynamic_variables.{fault.path}", fault.message) for fault in faults]
             raise ServiceError("invalid_input", "the start inputs do not fit", details=details)

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from app import ports
-from app.engine.graph import Graph
+from app.engine.graph import Graph, graph_key
 from app.engine.kind import NodeKind
 from app.engine.nodes import CATALOGUE
 from app.engine.state import Limits
-from app.engine.step import graph_key
 from app.engine.validate import check
 from app.services.facts import RenderReply
 from app.services.follow import Follow

@@ -6,10 +6,11 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from app.engine import messages as said
+from app.engine.graph import graph_key
 from app.engine.messages import Start
 from app.engine.nodes import CATALOGUE
 from app.engine.state import ExecutorState, Limits
-from app.engine.step import Step, graph_key, step
+from app.engine.step import Step, step
 from app.engine.validate import check
 from scripts.benchmarks.taken import Rounds, Taken
 

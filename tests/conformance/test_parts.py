@@ -158,3 +158,17 @@ async def test_purging_removes_the_parts_of_one_run(database: Database) -> None:
     await database.runs.purge_turns(stored.id)
     assert await parts(database) == 1
     assert await database.runs.read(other.id, bodies=True) == other
+
+
+async def test_kept_results_are_read_by_name_copied_and_removed_with_their_run(database: Database) -> None:
+    ours, other = run(), run()
+    await database.runs.keep_results(ours.id, "each#2/0", BYTES)
+    await database.runs.keep_results(ours.id, "each#2/0", BYTES)
+    await database.runs.keep_results(ours.id, "in/each[1]/each#9/1", b"")
+    assert await database.runs.kept_results(ours.id, ["in/each[1]/each#9/1", "gone", "each#2/0"]) == [b"", None, BYTES]
+    assert await database.runs.kept_results(other.id, ["each#2/0"]) == [None]
+    await database.runs.copy_results(ours.id, other.id)
+    await database.runs.purge_turns(ours.id)
+    assert await database.runs.kept_results(ours.id, ["each#2/0"]) == [None]
+    assert await database.runs.kept_results(other.id, ["each#2/0"]) == [BYTES]
+    assert await database.runs.review_parts(NOW + 10**9) == 0, "what is kept is not reviewed"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from app.engine.graph import Graph
+from app.engine.graph import Graph, graph_key
 from app.engine.messages import Answer, DeadlinePassed, EffectFailed, EffectSucceeded, GivenAnswer, Start
 from app.engine.state import ExecutorState, Limits, effects, encode, questions, status
-from app.engine.step import Step, graph_key, step
+from app.engine.step import Step, step
 from app.engine.validate import check
 from tests.engine.probe import KINDS
 

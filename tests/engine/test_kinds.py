@@ -162,6 +162,9 @@ def test_only_what_waits_can_receive() -> None:
             "llm": {"prompt": ""},
             "agent": {"prompt": ""},
             "approval": {"message": ""},
+            "iteration": {"items": [], "body": {}},
+            "loop": {"condition": "true", "body": {}},
+            "workflow": {"workflow_id": ""},
         }
         made: NodeKind = node_kind(**required.get(kind, {}))
         if kind not in ("ask", "approval", "wait", "no_op"):

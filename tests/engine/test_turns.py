@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from app.engine import messages as said
+from app.engine.graph import graph_key
 from app.engine.messages import Abort, Answer, AnyCommand, DeadlinePassed, EffectSucceeded, Pause, Resume, Start, Stop
 from app.engine.state import Frame, at_rest, encode
-from app.engine.step import RefusedError, Step, fail_start, graph_key, step
+from app.engine.step import RefusedError, Step, fail_start, step
 from tests.engine.graphs import BEGIN, KEY, RUN, WORKFLOW, Bench, compiled, edge, fan, line, node, source
 
 ASK = node("ask", "ask", prompt="Who are you?", output="name")

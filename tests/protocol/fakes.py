@@ -124,6 +124,17 @@ class FakeRuns:
 
         return await self._gate("list runs", page)
 
+    async def keep_results(self, run_id: str, name: str, body: bytes) -> None:
+        await self._gate(f"keep {name}", lambda: self._memory.keep(run_id, name, body), writes=True)
+
+    async def kept_results(self, run_id: str, names: Sequence[str]) -> Sequence[bytes | None]:
+        return await self._gate("read what was kept", lambda: [self._memory.kept.get((run_id, name)) for name in names])
+
+    async def copy_results(self, run_id: str, to: str) -> None:
+        for name in [name for owner, name in self._memory.kept if owner == run_id]:
+            body = self._memory.kept[run_id, name]
+            await self.keep_results(to, name, body)
+
     async def purge_turns(self, run_id: str) -> None:
         await self._gate("purge turns", lambda: self._memory.purge(run_id), writes=True)
 

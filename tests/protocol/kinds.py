@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.engine.graphs import line, node
-from tests.protocol.posts import Post
+from tests.engine.graphs import edge, line, node, source
+from tests.protocol.posts import WORKFLOW, Post
 from tests.protocol.scenarios import (
     FIRST,
     KEYED,
@@ -16,7 +16,9 @@ from tests.protocol.scenarios import (
     START,
     STOP,
     Scenario,
+    ask,
     between,
+    effect,
     vote,
 )
 
@@ -46,6 +48,41 @@ def acting(**config: Any) -> Json:
     return line(node("it", "agent", prompt="go", tools=tools, **config), node("end", "end", outputs={"it": "{{it}}"}))
 
 
+def items() -> Json:
+    """Two at a time, each with an effect."""
+    body = line(effect("e"), node("end", "end", outputs={"it": "{{item}} {{e}}"}))
+    return between((node("each", "iteration", items=["a", "b", "c"], body=body, parallel=2),))
+
+
+def rounds() -> Json:
+    """Each asks, and has an effect."""
+    body = line(ask("q"), effect("e"), node("set", "set", values={"said": "[[said]] {{q}}"}))
+    condition = {"while": "length(vars.said) >= 0"}
+    loop = node("loop", "loop", body=body, variables={"said": ""}, max_count=2, **condition)
+    return line(loop, node("end", "end", outputs={"said": "{{loop.variables.said}}"}))
+
+
+def family() -> Json:
+    """It runs itself once more, a level down; there it asks, works and asks."""
+    cases = [{"handle": "deep", "expression": "is_present(deep?)"}]
+    child = node("sub", "workflow", workflow_id=WORKFLOW, inputs={"deep": True})
+    ends = [
+        node("end", "end", outputs={"it": "{{sub.outputs}}"}),
+        node("out", "end", outputs={"q": "{{q1}} {{e}} {{q2}}"}),
+    ]
+    nodes = [
+        node("start", "start"),
+        node("is", "condition", cases=cases),
+        child,
+        ask("q1"),
+        effect("e"),
+        ask("q2"),
+        *ends,
+    ]
+    edges = [edge("start", "is"), edge("is", "sub", "else"), edge("sub", "end"), edge("is", "q1", "deep")]
+    return source(nodes, [*edges, edge("q1", "e"), edge("e", "q2"), edge("q2", "out")])
+
+
 def _played(name: str, graph: Json, **more: Any) -> Scenario:
     return Scenario(name=name, graph=graph, started=False, scripts=((START, FIRST, LAST),), **more)
 
@@ -56,6 +93,9 @@ PLAYED_KINDS = [
     _played("code", CODE),
     _played("rich template", RICH),
     _played("model with a repair", STRUCTURED),
+    _played("items", items()),
+    _played("rounds", rounds()),
+    _played("family", family()),
     Scenario(
         name="model with retries",
         graph=STREAMED,
@@ -68,6 +108,8 @@ PLAYED_KINDS = [
 ]
 # Walked by chance.
 WALKED_KINDS = [
+    Scenario(name="families", graph=family(), scripts=((KEYED, NEXT), (STOP,), (PAUSE, RESUME)), fails=True, ticks=6),
+    Scenario(name="batches", graph=items(), scripts=((KEYED, NEXT), (PAUSE, RESUME)), fails=True, ticks=8),
     Scenario(name="models", graph=SIDE_BY_SIDE, scripts=((KEYED, NEXT), (STOP,)), fails=True, ticks=8),
     Scenario(
         name="agents",

@@ -23,6 +23,7 @@ class Memory:
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
         self.turns: dict[tuple[str, int], Turn] = {}
+        self.kept: dict[tuple[str, str], bytes] = {}
         self.slots: dict[Place, Holder] = {}
         self.heads: dict[str, WorkflowHead] = {}
         self.versions: dict[tuple[str, int], StoredVersion] = {}
@@ -101,6 +102,11 @@ class Memory:
     def purge(self, run_id: str) -> None:
         for key in [key for key in self.turns if key[0] == run_id]:
             del self.turns[key]
+        for name in [name for name in self.kept if name[0] == run_id]:
+            del self.kept[name]
+
+    def keep(self, run_id: str, name: str, body: bytes) -> None:
+        self.kept.setdefault((run_id, name), body)
 
     # ---- places of limits
 

@@ -7,7 +7,7 @@ refer to them later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -83,6 +83,21 @@ class Parts:
         query = {"_id": run["_id"], "revision": run["revision"]}
         raised = await self._runs.update_one(query, {"$inc": {"revision": 1}})
         return bool(raised.matched_count)
+
+    # ---- results that a state does not hold: parts under a name, which are kept as long as their run
+
+    async def keep(self, run_id: ObjectId, name: str, body: bytes, now: float) -> None:
+        part = {"_id": key_of(run_id, name), "run": run_id, "body": body, "created_at": now, "name": name}
+        await insert_missing(self._parts, [part])
+
+    async def kept(self, run_id: ObjectId, names: Sequence[str]) -> list[bytes | None]:
+        ids = [key_of(run_id, name) for name in names]
+        found = {part["_id"]: part["body"] async for part in self._parts.find({"_id": {"$in": ids}})}
+        return [found.get(part_id) for part_id in ids]
+
+    async def copy(self, run_id: ObjectId, to: ObjectId, now: float) -> None:
+        async for part in self._parts.find({"run": run_id, "name": {"$exists": True}}):
+            await self.keep(to, part["name"], part["body"], now)
 
     async def purge(self, run_id: ObjectId) -> None:
         await self._parts.delete_many({"run": run_id})

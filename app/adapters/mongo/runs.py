@@ -157,6 +157,18 @@ class MongoRuns:
         return [run_of(doc) async for doc in page], total
 
     @translated
+    async def keep_results(self, run_id: str, name: str, body: bytes) -> None:
+        await self._parts.keep(ObjectId(run_id), name, body, self._clock.now())
+
+    @translated
+    async def kept_results(self, run_id: str, names: Sequence[str]) -> Sequence[bytes | None]:
+        return await self._parts.kept(ObjectId(run_id), names)
+
+    @translated
+    async def copy_results(self, run_id: str, to: str) -> None:
+        await self._parts.copy(ObjectId(run_id), ObjectId(to), self._clock.now())
+
+    @translated
     async def purge_turns(self, run_id: str) -> None:
         await self._older.purge(run_id)
         await self._parts.purge(ObjectId(run_id))

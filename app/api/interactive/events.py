@@ -127,6 +127,10 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return "end_node_run", _finished(event)
         case said.NodeRetried(attempt=attempt, error_type=error_type, delay_seconds=delay):
             return "node_retried", {"attempt": attempt, "error_type": error_type, "delay_seconds": delay}
+        case said.ItemStarted(index=index):
+            return "item_started", {"index": index}
+        case said.ItemFinished():
+            return "item_finished", _item(event)
         case said.UserSpoke(text=text, pause_id=pause_id):
             return "user_messages", {"messages": [{"role": "user", "content": text}], "pause_id": pause_id}
         case said.Said(text=text) | said.Welcomed(text=text):
@@ -153,6 +157,15 @@ def _words(run_id: str, event: said.AnyEvent) -> tuple[str, Json]:
             return _end(event)
         case _:
             assert_never(event)
+
+
+def _item(event: said.ItemFinished) -> Json:
+    return {
+        "index": event.index,
+        "status": event.status,
+        "error_type": event.error_type,
+        "error_message": event.error_message,
+    }
 
 
 def _of_pause(event: said.QuestionOpened | said.VoteCast | said.QuestionExpired) -> tuple[str, Json]:

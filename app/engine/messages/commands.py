@@ -13,7 +13,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class Start(Command, frozen=True, kw_only=True):
     """Begins a run. `inputs` have been checked against the start node; `message` is the first user message, `welcome`
-    what the user is told before; `start_node` begins elsewhere than at the start; `starter` is who does, as a voter."""
+    what the user is told before; `start_node` begins elsewhere than at the start; `starter` is who does, as a voter;
+    `versions`: of the workflows that it may reach, those that are active now."""
 
     run_id: str
     workflow_id: str
@@ -25,6 +26,7 @@ class Start(Command, frozen=True, kw_only=True):
     welcome: str | None = None
     start_node: str | None = None
     starter: str | None = None
+    versions: dict[str, int] = {}
 
 
 class GivenAnswer(msgspec.Struct, frozen=True):

@@ -66,6 +66,21 @@ class NodeFinished(NodeEvent, frozen=True, kw_only=True):
     skipped: bool = False
 
 
+class ItemStarted(NodeEvent, frozen=True, kw_only=True):
+    """A node's body began to be executed, as item or round number `index`, from 0."""
+
+    index: int
+
+
+class ItemFinished(NodeEvent, frozen=True, kw_only=True):
+    """An item or round is over: well, with an error, or because its node is (`cancelled`)."""
+
+    index: int
+    status: str  # ok, error, cancelled
+    error_type: str | None = None
+    error_message: str | None = None
+
+
 class NodeRetried(NodeEvent, frozen=True, kw_only=True):
     """An attempt failed, the next one comes after `delay_seconds`. `attempt` counts the failed ones from 1."""
 
@@ -251,6 +266,8 @@ AnyEvent = (
     | NodeStarted
     | NodeFinished
     | NodeRetried
+    | ItemStarted
+    | ItemFinished
     | Said
     | HttpRequested
     | ModelCalled

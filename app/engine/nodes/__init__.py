@@ -8,7 +8,9 @@ from app.engine.nodes.code import Code
 from app.engine.nodes.condition import Condition
 from app.engine.nodes.end import End
 from app.engine.nodes.http import Http
+from app.engine.nodes.iteration import Iteration
 from app.engine.nodes.llm import Llm
+from app.engine.nodes.loop import Loop
 from app.engine.nodes.message import Message
 from app.engine.nodes.no_op import NoOp
 from app.engine.nodes.set import Set
@@ -16,6 +18,7 @@ from app.engine.nodes.show_state import ShowState
 from app.engine.nodes.start import Start
 from app.engine.nodes.template import Template
 from app.engine.nodes.wait import Wait
+from app.engine.nodes.workflow import Workflow
 
 _kinds: tuple[type[NodeKind], ...] = (
     Start,
@@ -33,6 +36,9 @@ _kinds: tuple[type[NodeKind], ...] = (
     Code,
     Llm,
     Agent,
+    Iteration,
+    Loop,
+    Workflow,
 )
 
 CATALOGUE: dict[str, type[NodeKind]] = {kind.kind: kind for kind in _kinds}

@@ -22,7 +22,7 @@ from app.ports.outside import (
     Vault,
 )
 from app.ports.providers import ProviderStore, StoredProvider
-from app.ports.runs import AcceptedCommand, Commit, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
+from app.ports.runs import AcceptedCommand, Commit, EventBatch, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
 from app.ports.sandbox import CodeResult, CodeRunner, TemplateRenderer
 from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
 
@@ -39,6 +39,7 @@ __all__ = [
     "EffectContext",
     "EffectError",
     "Endpoint",
+    "EventBatch",
     "HttpClient",
     "HttpRequest",
     "HttpResponse",

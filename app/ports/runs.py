@@ -18,9 +18,19 @@ class AcceptedCommand(msgspec.Struct, frozen=True):
     key: str | None = None
 
 
+class EventBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of a long turn that will not change any more and are stored apart, so that a commit does not write them again.
+    `id` begins with that of the commit that wrote them; `body`: msgpack, empty where it was not read."""
+
+    id: str
+    last_seq: int
+    size: int
+    body: bytes = b""
+
+
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn. `events`: msgpack of the engine's events; `reply`: the bytes that were answered; `state`: the executor
-    state after it. `size`: bytes of the three. `closed_at` None: still open."""
+    """One turn. `events`: msgpack of the engine's events, behind those in `batches`; `reply`: the bytes that were answered;
+    `state`: the executor state after it. `size`: bytes of them. `closed_at` None: still open."""
 
     number: int
     cause: str  # command, expiry, timer, reaper
@@ -28,6 +38,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     input: bytes = b""
     first_seq: int
     last_seq: int | None = None
+    batches: tuple[EventBatch, ...] = ()
     events: bytes = b""
     reply: bytes | None = None
     state: bytes | None = None
@@ -137,8 +148,9 @@ class RunStore(Protocol):
     async def insert(self, run: Run) -> None:
         """Journaled. Raises DuplicateError (`start_key`, `_id`)."""
 
-    async def read(self, run_id: Id, *, bodies: bool = False) -> Run | None:
-        """The run, deleted ones included (see `deleted_at`); without `bodies` the tail's turns have sizes only."""
+    async def read(self, run_id: Id, *, bodies: bool = False, after: int = 0) -> Run | None:
+        """The run, deleted ones included (see `deleted_at`); without `bodies` the tail's turns have sizes only. Of the open
+        turn's batches of events only those are read that reach beyond number `after`."""
 
     async def read_by_start_key(self, start_key: str, *, bodies: bool = False) -> Run | None: ...
 

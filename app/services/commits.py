@@ -10,16 +10,17 @@ from typing import Any
 
 import msgspec
 
-from app.engine.messages import Abort
+from app.engine.messages import Abort, AnyEvent
 from app.engine.state import ExecutorState, at_rest, effects, encode, next_deadline, retold, status, usage_of
 from app.engine.step import Step, step
 from app.engine.values import pack
-from app.ports import AcceptedCommand, Commit, Lease, Run, Turn
-from app.services.facts import EVENTS, GivenInput, TurnFacts, pack_events
+from app.ports import AcceptedCommand, Commit, EventBatch, Lease, Run, Turn
+from app.services.facts import EVENTS, GivenInput, TurnFacts, events_of, events_size, pack_events
 from app.services.fingerprints import remember
 from app.services.world import World
 
 LEASE_SECONDS = 10.0
+BATCH_BYTES = 48 * 1024  # of an open turn's events
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -30,7 +31,7 @@ class Planned(msgspec.Struct, frozen=True):
     state: ExecutorState
 
 
-def facts_of(run: Run, state: ExecutorState, turn: int, events: bytes) -> TurnFacts:
+def facts_of(run: Run, state: ExecutorState, turn: int, events: tuple[AnyEvent, ...]) -> TurnFacts:
     """What a dialect shows of a turn."""
     return TurnFacts(
         run_id=run.id,
@@ -38,7 +39,7 @@ def facts_of(run: Run, state: ExecutorState, turn: int, events: bytes) -> TurnFa
         version=run.version,
         turn=turn,
         state=state,
-        events=EVENTS.decode(events) if events else (),
+        events=events,
     )
 
 
@@ -96,7 +97,7 @@ def _changes(
     stored, closed = encode(state), at_rest(state)
     if accepted is not None:
         turn = msgspec.structs.replace(turn, commands=(*turn.commands, accepted))
-    turn = _with_events(world, run, turn, made, stored if closed else None, now)
+    turn = _with_events(world, run, _batched(turn, run, commit_id), made, stored if closed else None, now)
     lease, fence = _lease(world, run, state, now)
     changes: dict[str, Any] = {
         "revision": run.revision + 1,
@@ -128,17 +129,28 @@ def _changes(
 
 def _with_events(world: World, run: Run, turn: Turn, made: Step, stored: bytes | None, now: float) -> Turn:
     """The turn with what has happened in it; closed when `stored`, the state after it, is given."""
-    events = pack_events((*EVENTS.decode(turn.events), *made.events) if turn.events else made.events)
-    reply = None if stored is None else world.render(facts_of(run, made.state, turn.number, events))
+    before = EVENTS.decode(turn.events) if turn.events else ()
+    turn = msgspec.structs.replace(turn, events=pack_events((*before, *made.events) if before else made.events))
+    reply = None
+    if stored is not None:
+        events = events_of(turn) if turn.batches else (*before, *made.events)
+        reply = world.render(facts_of(run, made.state, turn.number, events))
     return msgspec.structs.replace(
         turn,
-        events=events,
         last_seq=None if stored is None else made.state.next_seq - 1,
         reply=reply,
         state=stored,
-        size=len(events) + len(reply or b"") + len(stored or b"") + len(turn.input),
+        size=events_size(turn) + len(reply or b"") + len(stored or b"") + len(turn.input),
         closed_at=None if stored is None else now,
     )
+
+
+def _batched(turn: Turn, run: Run, commit_id: str) -> Turn:
+    """The turn with the events so far in a batch of their own, when they are many."""
+    if len(turn.events) < BATCH_BYTES:
+        return turn
+    batch = EventBatch(id=f"{commit_id}:events", last_seq=run.next_seq - 1, size=len(turn.events), body=turn.events)
+    return msgspec.structs.replace(turn, batches=(*turn.batches, batch), events=b"")
 
 
 def _lease(world: World, run: Run, state: ExecutorState, now: float) -> tuple[Lease | None, int]:
@@ -163,7 +175,7 @@ def over_limit(world: World, run: Run) -> str | None:
     turn = run.open or run.tail[-1]
     for what, size, limit in (
         ("the state", len(run.state), limits.state_bytes),
-        ("the events of a turn", len(turn.events), limits.events_bytes),
+        ("the events of a turn", events_size(turn), limits.events_bytes),
         ("the reply of a turn", len(turn.reply or b""), limits.reply_bytes),
     ):
         if size > limit:

@@ -6,27 +6,41 @@ from app.engine.state import decode, effects, has_timers, next_deadline
 from app.ports import AcceptedCommand, Run, Turn
 from app.services.commits import facts_of
 from app.services.errors import ServiceError
-from app.services.facts import TurnReply
+from app.services.facts import TurnReply, events_of
 from app.services.follow import either
 from app.services.world import World
+
+NOTHING_BEYOND = 2**62  # no event has this number
 
 
 async def deliver(world: World, run_id: str, number: int, wait_seconds: float, *, replayed: bool = False) -> TurnReply:
     """The stored reply of a turn, or `accepted` when it is not closed within `wait_seconds`."""
     until = world.now() + wait_seconds
     with world.follow.listen(run_id) as notice:
+        bodies = True
         while True:
             notice.clear()
-            run = await world.runs.read(run_id, bodies=True)
-            if run is None:
-                raise ServiceError("not_found", "no such run")
-            turn = await find_turn(world, run, number)
-            if turn is not None and turn.reply is not None:
-                return TurnReply(run_id=run_id, turn=number, body=turn.reply, replayed=replayed)
+            run = await _read(world, run_id, bodies=bodies)
+            if bodies:
+                turn = await find_turn(world, run, number)
+                if turn is not None and turn.reply is not None:
+                    return TurnReply(run_id=run_id, turn=number, body=turn.reply, replayed=replayed)
+            elif run.open is None or run.open.number != number:
+                bodies = True
+                continue
             left = until - world.now()
             if left <= 0 or world.draining.is_set() or _only_later_timers(world, run, until):
-                return _accepted(world, run, number)
+                return _accepted(world, run if bodies else await _read(world, run_id, bodies=True), number)
             await either(notice, world.draining, left)
+            bodies = False
+
+
+async def _read(world: World, run_id: str, *, bodies: bool) -> Run:
+    """Raises not_found. Without `bodies` also without most of the events: a long turn is looked at again and again."""
+    run = await world.runs.read(run_id, bodies=bodies, after=0 if bodies else NOTHING_BEYOND)
+    if run is None:
+        raise ServiceError("not_found", "no such run")
+    return run
 
 
 def _only_later_timers(world: World, run: Run, until: float) -> bool:
@@ -36,7 +50,7 @@ def _only_later_timers(world: World, run: Run, until: float) -> bool:
 
 
 def _accepted(world: World, run: Run, number: int) -> TurnReply:
-    events = run.open.events if run.open and run.open.number == number else b""
+    events = events_of(run.open) if run.open and run.open.number == number else ()
     body = world.render(facts_of(run, decode(run.state), number, events))
     return TurnReply(run_id=run.id, turn=number, body=body, accepted=True)
 

@@ -9,6 +9,7 @@ import msgspec
 from app.engine.messages import AnyEvent
 from app.engine.state import ExecutorState
 from app.engine.values import Value, ext_hook, pack
+from app.ports import Turn
 
 EVENTS = msgspec.msgpack.Decoder(tuple[AnyEvent, ...], ext_hook=ext_hook)
 
@@ -82,3 +83,15 @@ class TurnRequest(msgspec.Struct, frozen=True, kw_only=True):
 def pack_events(events: tuple[AnyEvent, ...]) -> bytes:
     """The stored form of a turn's events."""
     return pack(list(events))
+
+
+def events_of(turn: Turn, after: int = 0) -> tuple[AnyEvent, ...]:
+    """Those of a turn that was read with its bodies, behind number `after`."""
+    bodies = [*(one.body for one in turn.batches if one.last_seq > after), *([turn.events] if turn.events else [])]
+    events = tuple([event for body in bodies for event in EVENTS.decode(body)])
+    return tuple([event for event in events if event.seq > after]) if after else events
+
+
+def events_size(turn: Turn) -> int:
+    """In bytes."""
+    return sum(one.size for one in turn.batches) + len(turn.events)

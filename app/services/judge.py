@@ -126,4 +126,4 @@ class Judge:
 
     def facts(self, run: Run, state: ExecutorState) -> TurnFacts:
         """The run as it stands, without events."""
-        return facts_of(run, state, run.turn, b"")
+        return facts_of(run, state, run.turn, ())

@@ -16,7 +16,7 @@ from app.engine.state import Effect, decode, effects
 from app.ports import Run, Turn
 from app.services.cursors import Cursor, TextDelta, TextReset
 from app.services.errors import ServiceError
-from app.services.facts import EVENTS
+from app.services.facts import events_of
 from app.services.world import World
 
 COMMENT_SECONDS = 15.0
@@ -71,7 +71,11 @@ class Reading:
                     yield None
 
     async def _read(self) -> Run:
-        run = await self._world.runs.read(self._run_id, bodies=True)
+        """With what there is behind the cursor: a reader who keeps up needs nothing of older turns."""
+        after, runs = self._cursor.after, self._world.runs
+        run = await runs.read(self._run_id, after=after)
+        if run is not None and run.next_seq - 1 > after and (run.open is None or run.open.first_seq > after + 1):
+            run = await runs.read(self._run_id, bodies=True)
         if run is None or run.deleted_at or run.workspace != self._workspace:
             raise ServiceError("not_found", "no such run")
         return run
@@ -144,7 +148,7 @@ async def stored_events(world: World, run: Run, after: int) -> AsyncIterator[tup
 
 
 def _beyond(turn: Turn, after: int) -> list[tuple[said.AnyEvent, ...]]:
-    events = tuple(event for event in EVENTS.decode(turn.events) if event.seq > after) if turn.events else ()
+    events = events_of(turn, after)
     return [events] if events else []
 
 

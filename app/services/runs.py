@@ -12,7 +12,7 @@ from app.services.commits import facts_of
 from app.services.cursors import Cursor
 from app.services.delivery import find_turn
 from app.services.errors import ServiceError
-from app.services.facts import TurnFacts
+from app.services.facts import TurnFacts, events_of
 from app.services.reading import Frame, Reading
 from app.services.world import World
 
@@ -83,7 +83,7 @@ class Runs:
             raise ServiceError("not_found", f"no turn {number} of this run")
         facts = None
         if turn.closed_at is None:
-            facts = facts_of(run, decode(run.state), number, turn.events)
+            facts = facts_of(run, decode(run.state), number, events_of(turn))
         return TurnRecord(run.id, turn, facts)
 
     async def turns(self, workspace: str, run_id: str) -> Sequence[TurnRecord]:

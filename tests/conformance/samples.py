@@ -76,7 +76,7 @@ def open_turn(number: int, **changes: Any) -> Turn:
 
 
 def without_bodies(found: Turn) -> Turn:
-    return replace(found, input=b"", events=b"", reply=None, state=None)
+    return replace(found, input=b"", batches=(), events=b"", reply=None, state=None)
 
 
 def run(**changes: Any) -> Run:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.adapters.mongo.database import Database
-from app.ports import StoreUnavailableError
+from app.ports import EventBatch, StoreUnavailableError
 from tests.conformance.samples import BYTES, HOUR, NOW, SetClock, after, commit, new_id, open_turn, run, turn
 
 BIG = BYTES * 250
@@ -172,3 +172,17 @@ async def test_kept_results_are_read_by_name_copied_and_removed_with_their_run(d
     assert await database.runs.kept_results(ours.id, ["each#2/0"]) == [None]
     assert await database.runs.kept_results(other.id, ["each#2/0"]) == [BYTES]
     assert await database.runs.review_parts(NOW + 10**9) == 0, "what is kept is not reviewed"
+
+
+async def test_batches_of_events_in_use_are_kept_and_those_of_lost_commits_go(database: Database) -> None:
+    runs, stored = database.runs, run()
+    await runs.insert(stored)
+    for wins in (True, False):
+        commit_id = new_id()
+        batch = EventBatch(id=f"{commit_id}:events", last_seq=9, size=1, body=b"!")
+        made = commit(stored, open=open_turn(2, batches=(batch,)), commit_id=commit_id)
+        assert await runs.commit(made) is wins
+    assert await parts(database) == 2
+    assert await runs.review_parts(NOW + HOUR) == 2
+    assert await parts(database) == 1
+    assert (await runs.read(stored.id, bodies=True)) is not None

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from app.adapters.mongo.database import Database
-from app.ports import DuplicateError, Run, RunStore, Turn
-from tests.conformance.samples import BYTES, full_run, new_id, open_turn, run, turn, without_bodies
+from app.ports import DuplicateError, EventBatch, Run, RunStore, Turn
+from tests.conformance.samples import BYTES, after, commit, full_run, new_id, open_turn, run, turn, without_bodies
 
 BIG = BYTES * 250
 
@@ -26,7 +26,7 @@ def test_the_full_samples_have_no_default_in_any_field() -> None:
     defaults = dict(zip(reversed(Run.__struct_fields__), reversed(Run.__struct_defaults__), strict=False))
     assert [name for name, default in defaults.items() if getattr(stored, name) == default] == []
     closed = dict(zip(reversed(Turn.__struct_fields__), reversed(Turn.__struct_defaults__), strict=False))
-    assert [name for name, default in closed.items() if getattr(turn(1), name) == default] == []
+    assert [name for name, default in closed.items() if getattr(turn(1), name) == default] == ["batches"]
 
 
 async def test_a_hot_read_leaves_the_bodies_of_closed_turns_out_and_keeps_the_open_turn_whole(runs: RunStore) -> None:
@@ -144,3 +144,29 @@ async def test_the_revisions_of_many_runs_are_read_at_once(runs: RunStore) -> No
     wanted = [stored[0].id, stored[2].id, new_id()]
     assert await runs.revisions(wanted) == {stored[0].id: 1, stored[2].id: 9}
     assert await runs.revisions([]) == {}
+
+
+async def test_batches_of_events_are_written_once_and_read_where_they_are_wanted(runs: RunStore) -> None:
+    """In the open turn, in the tail, and among the older turns."""
+    before = run(tail=(turn(1),))
+    await runs.insert(before)
+    latest, batches = before, tuple[EventBatch, ...]()
+    for last_seq in (10, 20):
+        commit_id = new_id()
+        batches = (*batches, EventBatch(id=f"{commit_id}:events", last_seq=last_seq, size=3, body=b"%d!" % last_seq))
+        made = commit(latest, open=open_turn(2, batches=batches), turn=2, commit_id=commit_id)
+        assert await runs.commit(made) is True
+        latest = after(latest, made)
+        assert await runs.read(before.id, bodies=True) == latest
+    behind = await runs.read(before.id, after=10)
+    assert behind is not None and behind.open is not None
+    assert [(batch.last_seq, batch.body) for batch in behind.open.batches] == [(10, b""), (20, b"20!")]
+    made = commit(latest, open=None, push=turn(2, batches=batches), turn=2)
+    assert await runs.commit(made) is True
+    assert await runs.read(before.id, bodies=True) == after(latest, made)
+    hot = await runs.read(before.id)
+    assert hot is not None and hot.tail[-1] == without_bodies(turn(2))
+    assert await runs.commit(commit(after(latest, made), push=turn(3), turn=3)) is True
+    await runs.archive(before.id, 1, 32)
+    assert await runs.turn(before.id, 2) == turn(2, batches=batches)
+    assert [found.batches for found in [one async for one in runs.turns_after(before.id, 2)]] == [batches]

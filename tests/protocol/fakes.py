@@ -37,16 +37,16 @@ class FakeRuns:
     async def insert(self, run: Run) -> None:
         await self._gate(f"insert {run.id}", lambda: self._memory.insert(run), writes=True, what=run)
 
-    async def read(self, run_id: str, *, bodies: bool = False) -> Run | None:
+    async def read(self, run_id: str, *, bodies: bool = False, after: int = 0) -> Run | None:
         return await self._gate(
-            "read the run", lambda: self._as_read(self._memory.runs.get(run_id), bodies), what="read"
+            "read the run", lambda: self._as_read(self._memory.runs.get(run_id), bodies, after), what="read"
         )
 
     async def read_by_start_key(self, start_key: str, *, bodies: bool = False) -> Run | None:
         return await self._gate("read by start key", lambda: self._as_read(self._memory.keyed(start_key), bodies))
 
-    def _as_read(self, run: Run | None, bodies: bool) -> Run | None:
-        return run if run is None or bodies else lean(run)
+    def _as_read(self, run: Run | None, bodies: bool, after: int = 0) -> Run | None:
+        return run if run is None or bodies else lean(run, after)
 
     async def id_by_number(self, workspace: str, number: int) -> str | None:
         def find() -> str | None:

@@ -131,13 +131,17 @@ class Memory:
             del self.slots[place]
 
 
-def lean(run: Run) -> Run:
-    """As a hot read brings it: the tail without bodies."""
-    return replace(run, tail=tuple(without_bodies(turn) for turn in run.tail), start_reply=None)
+def lean(run: Run, after: int) -> Run:
+    """As a hot read brings it: the tail without bodies, the open turn without the batches of events up to `after`."""
+    opened = run.open
+    if opened is not None and opened.batches:
+        batches = [replace(batch, body=b"") if batch.last_seq <= after else batch for batch in opened.batches]
+        opened = replace(opened, batches=tuple(batches))
+    return replace(run, open=opened, tail=tuple(without_bodies(turn) for turn in run.tail), start_reply=None)
 
 
 def without_bodies(turn: Turn) -> Turn:
-    return replace(turn, input=b"", events=b"", reply=None, state=None)
+    return replace(turn, input=b"", batches=(), events=b"", reply=None, state=None)
 
 
 def _matches(run: Run, commit: Commit) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from app.engine.state import decode
 from app.ports import Run
-from app.services.facts import EVENTS
+from app.services.facts import events_of
 from tests.protocol.listener import Listener
 from tests.protocol.op import Op
 from tests.protocol.posts import Client
@@ -197,7 +197,7 @@ def ending_of(run: Run, story: Story) -> Ending:
             turn.number,
             turn.cause,
             [c.body_hash for c in turn.commands],
-            _timeless(msgspec.to_builtins(EVENTS.decode(turn.events))),
+            _timeless(msgspec.to_builtins(events_of(turn))),
         )
         for turn in turns
     ]

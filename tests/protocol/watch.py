@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from app.engine.messages import AnyEvent, ModelCalled, ModelFailed, ModelReplied, UserSpoke, VoteCast
 from app.engine.state import ExecutorState, Limits, Working, at_rest, decode, effects, next_deadline, status, visits
 from app.ports import EffectContext, Run, Turn
-from app.services.facts import EVENTS
+from app.services.facts import events_of
 from tests.protocol.memory import Memory
 from tests.protocol.outside import is_once
 
@@ -126,7 +126,7 @@ class Watch:
             require(place == (after.id, after.turn), f"{after.start_hash} made two runs")
             return
         first_seq = before.next_seq if before else 1
-        fresh = [event for event in (EVENTS.decode(turn.events) if turn.events else ()) if event.seq >= first_seq]
+        fresh = events_of(turn, first_seq - 1)
         numbers = [event.seq for event in fresh]
         require(numbers == list(range(first_seq, after.next_seq)), f"events {numbers}, not from {first_seq}")
         self._check_calls(before, fresh, after.id)

@@ -7,13 +7,13 @@ from typing import Any
 
 from bson import ObjectId
 
-from app.ports import AcceptedCommand, Lease, Origin, Pinned, Run, Turn
+from app.ports import AcceptedCommand, EventBatch, Lease, Origin, Pinned, Run, Turn
 
 Doc = dict[str, Any]
 BODIES = ("events", "reply", "state", "input")
 # A hot read leaves the bodies of what is over in the database.
-WITHOUT_TAIL_BODIES = {**{f"tail.{name}": 0 for name in BODIES}, "start_reply": 0}
-WITHOUT_BODIES = dict.fromkeys(BODIES, 0)
+WITHOUT_TAIL_BODIES = {**{f"tail.{name}": 0 for name in (*BODIES, "batches")}, "start_reply": 0}
+WITHOUT_BODIES = dict.fromkeys((*BODIES, "batches"), 0)
 
 
 def fits(number: int) -> bool:
@@ -46,6 +46,8 @@ def turn_doc(turn: Turn) -> Doc:
         value = getattr(turn, name)
         if value is not None and (value != b"" or name in ("reply", "state")):
             doc[name] = value
+    if turn.batches:
+        doc["batches"] = [{"id": one.id, "last_seq": one.last_seq, "size": one.size} for one in turn.batches]
     return doc
 
 
@@ -63,6 +65,7 @@ def turn_of(doc: Mapping[str, Any]) -> Turn:
         input=doc.get("input", b""),
         first_seq=doc["first_seq"],
         last_seq=doc.get("last_seq"),
+        batches=tuple([_batch_of(one) for one in doc.get("batches", ())]),
         events=doc.get("events", b""),
         reply=doc.get("reply"),
         state=doc.get("state"),
@@ -70,6 +73,10 @@ def turn_of(doc: Mapping[str, Any]) -> Turn:
         opened_at=doc["opened_at"],
         closed_at=doc.get("closed_at"),
     )
+
+
+def _batch_of(doc: Mapping[str, Any]) -> EventBatch:
+    return EventBatch(id=doc["id"], last_seq=doc["last_seq"], size=doc["size"], body=doc.get("body", b""))
 
 
 def lease_doc(lease: Lease | None) -> Doc | None:

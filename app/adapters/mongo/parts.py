@@ -32,30 +32,46 @@ class Parts:
 
     async def split(self, run_id: ObjectId, commit_id: str, turns: Iterable[Turn], now: float) -> dict[int, Doc]:
         """The turns' documents by number, their large bodies stored apart."""
+        turns = list(turns)
         docs = {turn.number: turn_doc(turn) for turn in turns}
         parts: list[Doc] = []
+
+        def store(part_id: str, number: int, body: bytes) -> None:
+            part = {"_id": part_id, "run": run_id, "turn": number, "body": body, "created_at": now}
+            parts.append({**part, "review_at": now + REVIEW_SECONDS})
+
+        for turn in turns:
+            for batch in turn.batches:
+                if batch.id.startswith(f"{commit_id}:"):
+                    store(batch.id, turn.number, batch.body)
         for number, doc in docs.items():
             for name in BODIES:
                 body = doc.get(name)
                 if body is not None and len(body) > PART_BYTES:
                     doc[name] = key_of(commit_id, len(parts))
-                    part = {"_id": doc[name], "run": run_id, "turn": number, "body": body, "created_at": now}
-                    parts.append({**part, "review_at": now + REVIEW_SECONDS})
+                    store(doc[name], number, body)
         if parts:
             await insert_missing(self._parts, parts)
         return docs
 
-    async def fill(self, turns: Iterable[Doc]) -> bool:
-        """Puts the bodies back in place. False: one is missing, so the reader must read the run again."""
+    async def fill(self, turns: Iterable[Doc], after: int = 0) -> bool:
+        """Puts the bodies back in place, of batches of events those that reach beyond `after`. False: one is missing, so the
+        reader must read the run again."""
+        turns = list(turns)
         wanted = [(doc, name) for doc in turns for name in BODIES if isinstance(doc.get(name), str)]
-        if not wanted:
+        batches = [one for doc in turns for one in doc.get("batches", ()) if one["last_seq"] > after]
+        if not wanted and not batches:
             return True
-        ids = [doc[name] for doc, name in wanted]
+        ids = [*(doc[name] for doc, name in wanted), *(one["id"] for one in batches)]
         found = {part["_id"]: part["body"] async for part in self._parts.find({"_id": {"$in": ids}})}
         for doc, name in wanted:
             if doc[name] not in found:
                 return False
             doc[name] = found[doc[name]]
+        for one in batches:
+            if one["id"] not in found:
+                return False
+            one["body"] = found[one["id"]]
         return True
 
     async def review(self, now: float) -> int:
@@ -75,7 +91,8 @@ class Parts:
 
     async def _is_used(self, run: Doc | None, part: Doc) -> bool:
         turns = [*run["tail"], run.get("open")] if run else []
-        turns.append(await self._turns.find_one({"_id": key_of(part["run"], part["turn"])}, dict.fromkeys(BODIES, 1)))
+        bodies = dict.fromkeys((*BODIES, "batches"), 1)
+        turns.append(await self._turns.find_one({"_id": key_of(part["run"], part["turn"])}, bodies))
         return any(turn is not None and _refers(turn, part["_id"]) for turn in turns)
 
     async def _raise_revision(self, run: Doc) -> bool:
@@ -104,4 +121,6 @@ class Parts:
 
 
 def _refers(turn: Mapping[str, Any], part_id: str) -> bool:
-    return any(turn.get(name) == part_id for name in BODIES)
+    return any(turn.get(name) == part_id for name in BODIES) or any(
+        one["id"] == part_id for one in turn.get("batches", ())
+    )

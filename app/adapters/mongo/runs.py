@@ -35,21 +35,21 @@ class MongoRuns:
         docs = await self._parts.split(ObjectId(run.id), run.commit_id, turns, self._clock.now())
         await self._runs.insert_one(run_doc(run, docs))
 
-    async def read(self, run_id: str, *, bodies: bool = False) -> Run | None:
+    async def read(self, run_id: str, *, bodies: bool = False, after: int = 0) -> Run | None:
         found = oid(run_id)
-        return None if found is None else await self._read({"_id": found}, bodies)
+        return None if found is None else await self._read({"_id": found}, bodies, after)
 
     async def read_by_start_key(self, start_key: str, *, bodies: bool = False) -> Run | None:
         return await self._read({"start_key": start_key}, bodies)
 
     @translated
-    async def _read(self, query: Doc, bodies: bool) -> Run | None:
+    async def _read(self, query: Doc, bodies: bool, after: int = 0) -> Run | None:
         for _ in range(READ_AGAIN):
             doc = await self._runs.find_one(query, None if bodies else WITHOUT_TAIL_BODIES)
             if doc is None:
                 return None
-            turns = [*(doc["tail"] if bodies else ()), *([doc["open"]] if doc.get("open") else [])]
-            if await self._parts.fill(turns):
+            tail, opened = doc["tail"] if bodies else (), [doc["open"]] if doc.get("open") else []
+            if await self._parts.fill(tail) and await self._parts.fill(opened, after):
                 return run_of(doc)
         raise StoreUnavailableError("a part of the run is missing")
 

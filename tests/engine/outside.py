@@ -7,6 +7,7 @@ from typing import Any
 from app.engine.state import Effect
 from app.engine.talk import ModelAnswer, ToolCall, Usage
 from app.engine.values import as_stored
+from app.services.performing.smallest import smallest
 from tests.engine.probe import AGAIN
 
 Json = dict[str, Any]
@@ -45,6 +46,7 @@ def result_of(effect: Effect, outcome: str | None, which: int) -> Any:
 
 def _said(effect: Effect, outcome: str | None, which: int) -> Any:
     """Calls of tools, an answer that does not fit (None), or one that does."""
+    schema = effect.request.get("schema") or {}
     answer = ModelAnswer(
         text=f"{outcome}",
         finish_reason="stop",
@@ -53,7 +55,7 @@ def _said(effect: Effect, outcome: str | None, which: int) -> Any:
         model=f"m{which % 2}",
         tool_calls=_calls(effect, which) if outcome == AGAIN and effect.request.get("tools") else (),
         opaque={"sig": which} if which % 2 else None,
-        data={"n": which},
+        data=smallest(schema) if "properties" in schema and which % 3 else {"n": which},
         misfits=("n: is missing",) if outcome is None else (),
         streamed=effect.request.get("stream", False),
     )

@@ -101,6 +101,14 @@ def _prompted(draw: st.DrawFn, *, agent: bool = False) -> dict[str, Any]:
     return config
 
 
+@st.composite
+def _reading(draw: st.DrawFn, **parts: Any) -> dict[str, Any]:
+    """Of the kinds that ask a model about a text."""
+    config: dict[str, Any] = {"input": draw(_texts | _rich), "repair_attempts": draw(st.integers(0, 2)), **parts}
+    config |= {"instructions": draw(_texts)} if draw(st.booleans()) else {}
+    return config | ({"memory": {"window": 2}} if draw(st.booleans()) else {})
+
+
 _secrets = st.sampled_from(["plain", "{{secret.a}}", "[[v?]] {{secret.b}}"])
 _rich = st.sampled_from(["{% if start %}yes{% endif %}", "{{ start|upper }}", "{# nothing #}{{v}}"])
 _notices = st.sampled_from(["{{pause.links}}", "{{secret.a}} {{pause.id}} {{pause.links[0].url}}", {"v": "[[v?]]"}])
@@ -131,6 +139,8 @@ _configs: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "end": st.builds(lambda value: {"outputs": {"result": value}}, _values),
     "llm": _prompted(),
     "agent": _prompted(agent=True),
+    "classifier": _reading(classes=[{"id": "yes"}, {"id": "no", "description": "{{start.a?}}"}]),
+    "extractor": _reading(fields=[{"name": "a", "required": True}, {"name": "b", "options": ["{{nobody?}}", "x"]}]),
     "code": st.fixed_dictionaries({"code": st.just("output = 1"), "inputs": st.fixed_dictionaries({"a": _values})}),
     "template": st.builds(lambda text: {"template": text}, _texts | _rich),
     "http": st.fixed_dictionaries({"url": _texts, "body": _values}, optional={"retry": _retries}),

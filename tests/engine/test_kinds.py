@@ -161,6 +161,8 @@ def test_only_what_waits_can_receive() -> None:
             "code": {"code": ""},
             "llm": {"prompt": ""},
             "agent": {"prompt": ""},
+            "classifier": {"input": "", "classes": ()},
+            "extractor": {"input": "", "fields": ()},
             "approval": {"message": ""},
             "iteration": {"items": [], "body": {}},
             "loop": {"condition": "true", "body": {}},

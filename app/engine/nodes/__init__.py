@@ -4,9 +4,11 @@ from app.engine.kind import NodeKind
 from app.engine.nodes.agent import Agent
 from app.engine.nodes.approval import Approval
 from app.engine.nodes.ask import Ask
+from app.engine.nodes.classifier import Classifier
 from app.engine.nodes.code import Code
 from app.engine.nodes.condition import Condition
 from app.engine.nodes.end import End
+from app.engine.nodes.extractor import Extractor
 from app.engine.nodes.http import Http
 from app.engine.nodes.iteration import Iteration
 from app.engine.nodes.llm import Llm
@@ -39,6 +41,8 @@ _kinds: tuple[type[NodeKind], ...] = (
     Iteration,
     Loop,
     Workflow,
+    Classifier,
+    Extractor,
 )
 
 CATALOGUE: dict[str, type[NodeKind]] = {kind.kind: kind for kind in _kinds}

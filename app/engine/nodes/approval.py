@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -22,8 +22,8 @@ from app.engine.kind import (
     Outcome,
     Reply,
 )
-from app.engine.nodes.ask import TAKEN_HANDLES
 from app.engine.nodes.http import Http
+from app.engine.nodes.names import handle_faults, repeated
 from app.engine.times import to_iso
 from app.engine.values import Value
 
@@ -69,17 +69,12 @@ class Approval(NodeKind, frozen=True, kw_only=True):
     def faults(self, path: str) -> Iterable[Fault]:
         for index, field in enumerate(self.fields):
             yield from _field_faults(field, f"{path}.fields[{index}]")
-        yield from _repeated([field.name for field in self.fields], f"{path}.fields", ".name", "fields need names")
-        for index, action in enumerate(self.actions):
-            if action.id in TAKEN_HANDLES:
-                yield Fault(f"{path}.actions[{index}].id", f"{action.id!r} is the name of another handle")
-            if not template.is_literal(action.id):
-                yield Fault(f"{path}.actions[{index}].id", "must be no template")
-        yield from _repeated([action.id for action in self.actions], f"{path}.actions", ".id", "actions need ids")
+        yield from repeated([field.name for field in self.fields], f"{path}.fields", ".name", "fields need names")
+        yield from handle_faults([action.id for action in self.actions], f"{path}.actions", "actions need ids")
         if not self.actions:
             yield Fault(f"{path}.actions", "there must be an action")
         if self.approvers is not None:
-            yield from _repeated(self.approvers, f"{path}.approvers", "", "approvers need names")
+            yield from repeated(self.approvers, f"{path}.approvers", "", "approvers need names")
             if len(self.approvers) < self.required_approvals:
                 yield Fault(f"{path}.required_approvals", f"there are {len(self.approvers)} approvers only")
         if self.on_expiry == "branch" and not self.expires_in_seconds:
@@ -171,20 +166,9 @@ def _field_faults(field: DeclaredField, place: str) -> Iterator[Fault]:
         yield Fault(f"{place}.name", "must be no template")
     if field.type == "select" and not field.options:
         yield Fault(f"{place}.options", "a select needs options")
-    yield from _repeated(field.options, f"{place}.options", "", "options need a text")
+    yield from repeated(field.options, f"{place}.options", "", "options need a text")
     is_fixed = not isinstance(field.default, str) or (
         template.is_literal(field.default) and all(template.is_literal(option) for option in field.options)
     )
     if field.default is not None and is_fixed and (misfit := field.misfit(field.default)):
         yield Fault(f"{place}.default", misfit)
-
-
-def _repeated(names: Sequence[str], place: str, below: str, needed: str) -> Iterator[Fault]:
-    """Names that are empty, or the same as one before."""
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if not name:
-            yield Fault(f"{place}[{index}]{below}", f"{needed} that are not empty")
-        elif name in seen:
-            yield Fault(f"{place}[{index}]{below}", f"{name!r} is there twice")
-        seen.add(name)

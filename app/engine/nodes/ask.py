@@ -21,9 +21,8 @@ from app.engine.kind import (
     Outcome,
     Reply,
 )
+from app.engine.nodes.names import TAKEN_HANDLES
 from app.engine.values import Value
-
-TAKEN_HANDLES = frozenset({"out", "error", "else", "expired"})
 
 
 class OfferedChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from app.engine import expression
 from app.engine.kind import Context, Fault, Leave, NodeKind, Outcome
-from app.engine.nodes.ask import TAKEN_HANDLES
+from app.engine.nodes.names import TAKEN_HANDLES
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,12 +8,13 @@ from typing import Annotated, ClassVar, Final, Literal
 import msgspec
 
 from app.engine import template
-from app.engine.kind import Await, Claim, Context, Fault, NodeError, NodeKind
+from app.engine.kind import Await, Claim, Context, Fail, Fault, NodeError, NodeKind
 from app.engine.talk import MODEL, Message, ModelAnswer, ModelCall, Tool, Usage
 from app.engine.values import Value, as_stored
 
 MOST_TOKENS: Final = 10**13  # of one answer: the state keeps their sums
 OWN_PARAMS: Final = frozenset({"model", "messages", "tools", "stream"})
+SHOWN_MISFITS: Final = 10  # that the model is told
 
 
 class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,17 +31,18 @@ class PromptMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AsksModel(NodeKind, frozen=True, kw_only=True):
-    """Base of the kinds that ask a model. `provider` None: the only one there is; `model` None: the provider's default."""
+    """Base of the kinds that ask a model. `provider` None: the only one there is; `model` None: the provider's default;
+    `repair_attempts`: how often an answer that does not fit what is wanted is shown to the model with what is wrong."""
 
     may_retry: ClassVar[bool] = True
 
     provider: str | None = None
     model: str | None = None
-    system: str | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     params: dict[str, Value] = msgspec.field(default_factory=dict)
     memory: Memory = Memory()
+    repair_attempts: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 120
 
     def faults(self, path: str) -> Iterable[Fault]:
@@ -85,10 +87,23 @@ class AsksModel(NodeKind, frozen=True, kw_only=True):
         request = as_stored(call)
         return Await(MODEL, request, once=True, timeout_seconds=self.timeout_seconds, streamed=stream)
 
-    def before_the_prompt(self, ctx: Context) -> list[Message]:
+    def before_the_prompt(self, ctx: Context, system: str | None) -> list[Message]:
         """The system's message, and what was said before."""
-        system = [Message(role="system", text=ctx.text(self.system))] if self.system is not None else []
-        return [*system, *ctx.transcript(self.memory.window)]
+        told = [Message(role="system", text=system)] if system is not None else []
+        return [*told, *ctx.transcript(self.memory.window)]
+
+    def repair(self, answer: ModelAnswer) -> tuple[Message, ...]:
+        """What is added to the messages for another try."""
+        wrong = "\n".join(f"- {misfit}" for misfit in answer.misfits[:SHOWN_MISFITS])
+        complaint = f"That answer does not fit the schema:\n{wrong}\nAnswer again, with nothing but JSON that fits it."
+        return (
+            Message(role="assistant", text=answer.text, opaque=answer.opaque),
+            Message(role="user", text=complaint),
+        )
+
+    def misfit(self, answer: ModelAnswer) -> Fail:
+        """There are no tries left."""
+        return Fail("invalid_output", f"the model's answer does not fit the schema: {answer.misfits[0]}")
 
 
 def answer_of(result: Value) -> ModelAnswer:

@@ -1,30 +1,25 @@
-"""What llm and agent have in common: how they begin, what their answer must be, and how it is repaired."""
+"""What llm and agent have in common: how they begin, what their answer must be, and what they leave with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-import msgspec
-
-from app.engine.kind import Claim, Context, Fail, Fault
+from app.engine.kind import Claim, Context, Fault
 from app.engine.nodes.model import AsksModel, PromptMessage, shown_usage
 from app.engine.talk import Message, ModelAnswer, Usage
 from app.engine.values import Value
 
-SHOWN_MISFITS = 10  # that the model is told
-
 
 class Prompted(AsksModel, frozen=True, kw_only=True):
-    """Base of kinds with a prompt. `schema`: JSON Schema that the answer must fit; `repair_attempts`: how often one that does
-    not is shown to the model with what is wrong; `say`: the answer is said to the user."""
+    """Base of kinds with a prompt. `schema`: JSON Schema that the answer must fit; `say`: the answer is said to the user."""
 
     plain_texts: ClassVar[frozenset[str]] = frozenset({"schema"})
 
+    system: str | None = None
     prompt: str | None = None
     messages: tuple[PromptMessage, ...] | None = None
     schema: Value = None
-    repair_attempts: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
     stream: bool = True
     say: bool = False
 
@@ -47,20 +42,8 @@ class Prompted(AsksModel, frozen=True, kw_only=True):
         asked = [Message(role=one.role, text=ctx.text(one.content)) for one in self.messages or ()]
         if self.prompt is not None:
             asked = [Message(role="user", text=ctx.text(self.prompt))]
-        return (*self.before_the_prompt(ctx), *asked)
-
-    def repair(self, answer: ModelAnswer) -> tuple[Message, ...]:
-        """What is added to the messages for another try."""
-        wrong = "\n".join(f"- {misfit}" for misfit in answer.misfits[:SHOWN_MISFITS])
-        complaint = f"That answer does not fit the schema:\n{wrong}\nAnswer again, with nothing but JSON that fits it."
-        return (
-            Message(role="assistant", text=answer.text, opaque=answer.opaque),
-            Message(role="user", text=complaint),
-        )
-
-    def misfit(self, answer: ModelAnswer) -> Fail:
-        """There are no tries left."""
-        return Fail("invalid_output", f"the model's answer does not fit the schema: {answer.misfits[0]}")
+        system = None if self.system is None else ctx.text(self.system)
+        return (*self.before_the_prompt(ctx, system), *asked)
 
 
 def answer_output(answer: ModelAnswer, usage: Usage, schema: Value) -> dict[str, Value]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.services.provider_fields import address_fault
 from app.services.shared_providers import SharedProvider, parse_shared
 
 
@@ -72,6 +73,11 @@ class Settings(BaseSettings):
         validation_alias="ANTIPHON_PROVIDERS",
         description="Providers of models for all workspaces, a JSON object by name: base_url, api_key, default_model.",
     )
+    web_search_url: str | None = Field(
+        default=None,
+        validation_alias="ANTIPHON_WEB_SEARCH_URL",
+        description="Base URL of the SearXNG-compatible server that searches the web; it may be an inner one.",
+    )
     run_retention_days: int = Field(default=30, ge=1, description="Days that an ended run is kept.")
     max_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body, in bytes.")
 
@@ -107,6 +113,13 @@ class Settings(BaseSettings):
     def _of_models(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             parse_shared(value.get_secret_value())
+        return value
+
+    @field_validator("web_search_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and (fault := address_fault(value)):
+            raise ValueError(fault)
         return value
 
     @field_validator("outgoing_allow")

@@ -29,10 +29,15 @@ from app.engine.step import step
 from app.engine.validate import check
 from app.engine.values import Value, to_text
 from app.ports import EffectContext, EffectError, HttpRequest
+from app.ports.web import WebPage
 from app.services.answers import fit
 from app.services.performing.code import CodePerformer
 from app.services.performing.render import RenderPerformer
+from app.services.performing.web_search import WebSearchPerformer
 from tests.services.model_effects import echoing
+from tests.services.test_web_search_performer import Pages
+
+PAGE = WebPage(title="Tea", url="https://tea.example/", snippet="All about tea.")  # what there is in the web
 
 
 def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState, list[AnyEvent]]:
@@ -62,7 +67,7 @@ def run_through(graph: Graph, inputs: Any, answers: Any) -> tuple[ExecutorState,
 
 
 def _performed(effect: Effect, now: float) -> EffectSucceeded | EffectFailed:
-    """By the sandboxes and the echo; a request goes to an address that is refused."""
+    """By the sandboxes and the echo; the web has one page; a request goes to an address that is refused."""
     context = EffectContext(
         workspace="w",
         run_id="r",
@@ -97,6 +102,8 @@ async def _perform(context: EffectContext) -> Value:
                 return await RenderPerformer(sandboxes.templates).perform(context)
             case "model":
                 return await echoing().perform(context)
+            case "web_search":
+                return await WebSearchPerformer(Pages(PAGE)).perform(context)
     finally:
         await sandboxes.close()
     raise AssertionError(f"no example does {context.operation}")

@@ -95,3 +95,30 @@ def test_the_server_does_not_start_with_bad_providers_and_says_which_setting_it_
     assert done.stderr.startswith("Error: environment: ANTIPHON_PROVIDERS: ")
     assert "'echo': the name is reserved" in done.stderr
     assert (done.stderr.count("\n"), KEY in done.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("url", ["http://searx.internal:8080", "https://search.example/sx/"])
+def test_the_search_of_the_web_is_at_an_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("ANTIPHON_WEB_SEARCH_URL", url)
+    assert Settings().web_search_url == url
+    monkeypatch.setenv("ANTIPHON_WEB_SEARCH_URL", "")
+    assert Settings().web_search_url is None
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("searx.internal", "must be http:// or https:// and a host"),
+        ("ftp://x", "must be http:// or https:// and a host"),
+        (f"http://me:{KEY}@x", "must have no user and no password"),
+        ("http://x/search?q=", "must end with its path"),
+        ("http://x/{{secret.k}} ", "must be ASCII without spaces"),
+        ("http://[", "is no URL"),
+        ("http://x/" + "y" * 2_048, "is too long"),
+    ],
+)
+def test_a_search_of_the_web_at_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
+    monkeypatch.setenv("ANTIPHON_WEB_SEARCH_URL", url)
+    with pytest.raises(ValidationError) as refusal:
+        Settings()
+    assert (said in str(refusal.value), KEY in str(refusal.value)) == (True, False)

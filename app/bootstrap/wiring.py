@@ -19,10 +19,12 @@ from app.adapters.mongo.database import Database
 from app.adapters.sandbox.both import Sandboxes
 from app.adapters.signing import Signatures
 from app.adapters.vault import Vault, key_of_folder
+from app.adapters.web_search import SearxSearch
 from app.api.interactive.views import turn_reply
 from app.api.services import Services
 from app.engine.state import Limits
-from app.ports import Clock, Performer
+from app.ports import Clock, HttpClient, Performer
+from app.ports.web import WebSearch
 from app.services.approvals import Approvals
 from app.services.checks import Checks
 from app.services.follow import Follow
@@ -35,6 +37,8 @@ from app.services.performing.model import ModelPerformer
 from app.services.performing.render import RenderPerformer
 from app.services.performing.results import KeepPerformer, KeptPerformer, RestPerformer
 from app.services.performing.tools import ToolCallPerformer, ToolListPerformer
+from app.services.performing.web_search import WebSearchPerformer
+from app.services.provider_fields import place_of
 from app.services.providers import Providers
 from app.services.runs import Runs
 from app.services.secrets import Secrets
@@ -64,7 +68,14 @@ def _performers(database: Database, settings: Settings, world: World) -> dict[st
         "rest": RestPerformer(),
         "mcp_list": ToolListPerformer(tools, secrets, workspaces, clock),
         "mcp_call": ToolCallPerformer(tools, secrets, workspaces, clock),
+        "web_search": WebSearchPerformer(_web_search(settings, client, clock)),
     }
+
+
+def _web_search(settings: Settings, client: HttpClient, clock: Clock) -> WebSearch | None:
+    """The operator's, which may be at an inner address: this one place is allowed to it."""
+    url = settings.web_search_url
+    return None if url is None else SearxSearch(client, clock, url, allowed=(place_of(url),))
 
 
 def build_secrets(database: Database, settings: Settings, clock: Clock) -> Secrets:
@@ -151,7 +162,8 @@ def build_world(
 def build_services(database: Database, settings: Settings, world: World) -> Services:
     """What the HTTP handlers call."""
     providers = build_providers(database, settings, world.clock)
-    checks = Checks(world.checker, world.code, world.templates, providers)
+    searches = settings.web_search_url is not None
+    checks = Checks(world.checker, world.code, world.templates, providers, searches_the_web=searches)
     turns = Turns(world)
     return Services(
         turns=turns,

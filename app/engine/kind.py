@@ -46,11 +46,11 @@ class Fault(msgspec.Struct, frozen=True):
 
 class Claim(msgspec.Struct, frozen=True):
     """Something in a graph that only those outside the engine can check, with its place: a JSON Schema, Python code, a rich
-    template, the model that a node wants (`[provider, model]`, None: the default), or a workflow that it runs (`[id, version]`,
-    None: the active one)."""
+    template, the model that a node wants (`[provider, model]`, None: the default), a workflow that it runs (`[id, version]`,
+    None: the active one), a data set by its id or name, or a search of the web (no value: is there one?)."""
 
     path: str
-    about: Literal["schema", "code", "template", "model", "workflow"]
+    about: Literal["schema", "code", "template", "model", "workflow", "dataset", "web_search"]
     value: Any
 
 

@@ -13,6 +13,7 @@ from app.engine.nodes import CATALOGUE
 from app.engine.validate import Checked, check
 from app.engine.values import Value
 from app.ports import AnswerChecker, CodeRunner, TemplateRenderer
+from app.services.performing.web_search import NOT_CONFIGURED
 from app.services.providers import Providers
 
 MOST_CLAIMS: Final = 2_000  # each costs a call to another process
@@ -23,12 +24,19 @@ class Checks:
     """What every graph goes through before it is kept."""
 
     def __init__(
-        self, schemas: AnswerChecker, code: CodeRunner, templates: TemplateRenderer, providers: Providers
+        self,
+        schemas: AnswerChecker,
+        code: CodeRunner,
+        templates: TemplateRenderer,
+        providers: Providers,
+        *,
+        searches_the_web: bool,
     ) -> None:
         self._schemas = schemas
         self._providers = providers
         self._code = code
         self._templates = templates
+        self._searches_the_web = searches_the_web
 
     async def check(self, workspace: str, source: Value) -> Checked:
         """Every fault and warning of a graph that is to belong to a workspace. Raises StoreUnavailableError."""
@@ -58,3 +66,7 @@ class Checks:
                 return await self._providers.fault(workspace, provider, model)
             case "workflow":
                 return None
+            case "dataset":
+                return None
+            case "web_search":
+                return None if self._searches_the_web else NOT_CONFIGURED

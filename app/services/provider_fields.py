@@ -59,10 +59,13 @@ def url_fault(url: str) -> str | None:
     probe = brace_reference.sub(_digit, url)
     if brace_reference.match(url):
         probe = "https://" + probe
-    return _address_fault(probe)
+    return address_fault(probe)
 
 
-def _address_fault(url: str) -> str | None:
+def address_fault(url: str) -> str | None:
+    """Of the whole address of a server, without references in it."""
+    if len(url) > MOST_URL:
+        return "is too long"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -106,7 +109,7 @@ def filled(text: str, secrets: Mapping[str, str]) -> str:
 
 def filled_fault(base_url: str, api_key: str) -> str | None:
     """Whether fields with secrets in them can be used; never has anything of them."""
-    fault = "is too long" if len(base_url) > MOST_URL else _address_fault(base_url)
+    fault = address_fault(base_url)
     if fault is not None:
         return f"the base URL {fault}"
     if not api_key or _no_header.search(api_key):

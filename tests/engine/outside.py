@@ -33,6 +33,11 @@ def result_of(effect: Effect, outcome: str | None, which: int) -> Any:
             return {"status_code": 200, "body": outcome, "sent": None}
         case "code":
             return {"output": outcome, "printed": "printed"}
+        case "web_search":
+            return {
+                "results": [{"title": f"{outcome}", "url": f"https://x.example/{which}", "snippet": ""}],
+                "count": 1,
+            }
         case "render":
             texts = effect.request["texts"]
             return [outcome for _ in texts[: None if outcome else which]]

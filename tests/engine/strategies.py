@@ -144,6 +144,7 @@ _configs: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "code": st.fixed_dictionaries({"code": st.just("output = 1"), "inputs": st.fixed_dictionaries({"a": _values})}),
     "template": st.builds(lambda text: {"template": text}, _texts | _rich),
     "http": st.fixed_dictionaries({"url": _texts, "body": _values}, optional={"retry": _retries}),
+    "web_search": st.fixed_dictionaries({"query": _texts}, optional={"limit": st.just(20), "retry": _retries}),
     "probe": st.fixed_dictionaries({"once": st.booleans(), "request": _values, "retry": _retries}),
 }
 _catches: st.SearchStrategy[dict[str, Any]] = st.sampled_from(

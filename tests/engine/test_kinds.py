@@ -162,6 +162,7 @@ def test_only_what_waits_can_receive() -> None:
             "llm": {"prompt": ""},
             "agent": {"prompt": ""},
             "classifier": {"input": "", "classes": ()},
+            "web_search": {"query": ""},
             "extractor": {"input": "", "fields": ()},
             "approval": {"message": ""},
             "iteration": {"items": [], "body": {}},

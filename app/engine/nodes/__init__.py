@@ -21,6 +21,7 @@ from app.engine.nodes.start import Start
 from app.engine.nodes.template import Template
 from app.engine.nodes.wait import Wait
 from app.engine.nodes.workflow import Workflow
+from app.engine.nodes.web_search import WebSearch
 
 _kinds: tuple[type[NodeKind], ...] = (
     Start,
@@ -43,6 +44,7 @@ _kinds: tuple[type[NodeKind], ...] = (
     Workflow,
     Classifier,
     Extractor,
+    WebSearch,
 )
 
 CATALOGUE: dict[str, type[NodeKind]] = {kind.kind: kind for kind in _kinds}

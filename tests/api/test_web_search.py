@@ -1,0 +1,59 @@
+"""Searching the web through the turn protocol, by a server next door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from tests.api.conftest import opened
+from tests.api.sites import Json, Site, said
+from tests.api.test_models import run
+from tests.engine.graphs import edge, line, node, source
+from tests.stub_http import Reply, Stub, json_reply
+
+PAGES = json_reply({"results": [{"title": "T", "url": "https://x.example", "content": "S"}, {"url": "ftp://y"}]})
+
+
+@pytest.fixture
+async def searching_site(server: Stub) -> AsyncIterator[Site]:
+    """Only the setting allows the server's address."""
+    async with opened(Settings(web_search_url=f"{server.url}/sx/")) as found:
+        yield found
+
+
+def searching(**config: Any) -> Json:
+    find = node("find", "web_search", **{"query": "{{message}} & more", **config})
+    ends = [node("end", "end", outputs={"it": "{{find}}"})]
+    edges = [edge("start", "find"), edge("find", "end")]
+    return source([node("start", "start"), find, *ends], edges)
+
+
+async def test_the_web_is_searched_by_the_operators_server(searching_site: Site, server: Stub) -> None:
+    server.replies = [PAGES]
+    reply = await run(searching_site, searching(limit=2), message="tea")
+    page = {"title": "T", "url": "https://x.example", "snippet": "S"}
+    assert reply["outputs"]["it"] == {"results": [page], "count": 1}
+    assert server.asked[0].target == "/sx/search?q=tea+%26+more&format=json"
+    other = node("other", "http", url=f"{server.url}/sx/search")
+    blocked = await run(searching_site, line(other, node("end", "end")))
+    assert "may not reach" in blocked["error"], "the setting opens the way for searches alone"
+
+
+async def test_a_search_that_fails_is_tried_again_as_the_node_says(searching_site: Site, server: Stub) -> None:
+    server.replies = [Reply(503), Reply(200, b"<html>"), PAGES]
+    reply = await run(searching_site, searching(retry={"max_attempts": 3}), message="tea")
+    assert (reply["status"], len(server.asked)) == ("completed", 3)
+    server.asked, server.replies = [], [Reply(429)]
+    failed = await run(searching_site, searching(), message="tea")
+    assert (failed["status"], len(server.asked)) == ("failed", 1)
+    assert failed["error"] == "node 'find' failed: the search of the web answered 429"
+
+
+async def test_without_the_setting_it_is_a_fault_and_a_failure(site: Site, server: Stub) -> None:
+    refused = await site.post("/v1/workflows", {"name": "x", "graph": searching()})
+    assert said(refused) == (422, "invalid_graph")
+    (detail,) = refused.json()["details"]
+    assert (detail["path"], "ANTIPHON_WEB_SEARCH_URL" in detail["message"]) == ("nodes[1].config", True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.ports import EffectContext
 from app.settings import Settings
 from tests.api.conftest import opened
 from tests.api.sites import Json, Site, said
@@ -57,3 +58,56 @@ async def test_without_the_setting_it_is_a_fault_and_a_failure(site: Site, serve
     assert said(refused) == (422, "invalid_graph")
     (detail,) = refused.json()["details"]
     assert (detail["path"], "ANTIPHON_WEB_SEARCH_URL" in detail["message"]) == ("nodes[1].config", True)
+
+
+def agent(prompt: str, *tools: Json) -> Json:
+    it = node("it", "agent", provider="echo", prompt=prompt, tools=list(tools))
+    return line(it, node("end", "end", outputs={"it": "{{it}}"}))
+
+
+async def test_an_agent_searches_the_web(searching_site: Site, server: Stub) -> None:
+    server.replies = [PAGES]
+    web = {"name": "web", "type": "web_search", "limit": 1}
+    reply = await run(searching_site, agent('call web {"query": "tea"}', web))
+    (call,) = reply["outputs"]["it"]["tool_calls"]
+    assert (call["status"], call["result"]["count"]) == ("ok", 1)
+    assert '"url":"https://x.example"' in reply["outputs"]["it"]["text"]
+    misled = await run(searching_site, agent('call web {"q": "tea"}', web))
+    (call,) = misled["outputs"]["it"]["tool_calls"]
+    assert (call["status"], "do not fit" in call["error"], len(server.asked)) == ("error", True, 1)
+
+
+async def test_a_tool_that_searches_needs_the_setting_too(site: Site) -> None:
+    refused = await site.post(
+        "/v1/workflows", {"name": "x", "graph": agent("x", {"name": "web", "type": "web_search"})}
+    )
+    assert [detail["path"] for detail in refused.json()["details"]] == ["nodes[1].config.tools[0].type"]
+
+
+class Searching:
+    """Performs `search`, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def perform(self, context: EffectContext) -> Any:
+        self.asked.append(context.request)
+        entry = {
+            "entry_id": "e1",
+            "name": "n",
+            "text": "t",
+            "score": 1.5,
+            "url": "https://ours.example",
+            "metadata": {},
+        }
+        return {"results": [entry], "count": 1}
+
+
+async def test_an_agent_searches_a_data_set(site: Site) -> None:
+    searching = Searching()
+    site.world.performers["search"] = searching
+    book = {"name": "book", "type": "search", "dataset": "{{book}}", "limit": 7}
+    reply = await run(site, agent('call book {"query": "tea"}', book), dynamic_variables={"book": "ds_1"})
+    wanted = {"datasets": ["ds_1"], "query": "tea", "mode": "auto", "limit": 7, "min_score": None}
+    assert searching.asked == [wanted]
+    assert reply["outputs"]["it"]["tool_calls"][0]["result"]["results"][0]["entry_id"] == "e1"

@@ -17,6 +17,7 @@ CALLED = [  # by the models, over and over; not all of them are there
     ("add",),
     ("look", "gone", "srv__find"),
     ("pay", "look", "add"),
+    ("web", "book"),
     ("shy",),
 ]
 LISTED = [{"name": name, "description": name, "parameters": {"type": "object"}} for name in ("find", "drop")]
@@ -33,7 +34,7 @@ def result_of(effect: Effect, outcome: str | None, which: int) -> Any:
             return {"status_code": 200, "body": outcome, "sent": None}
         case "code":
             return {"output": outcome, "printed": "printed"}
-        case "web_search":
+        case "web_search" | "search":
             return {
                 "results": [{"title": f"{outcome}", "url": f"https://x.example/{which}", "snippet": ""}],
                 "count": 1,
@@ -69,7 +70,7 @@ def _said(effect: Effect, outcome: str | None, which: int) -> Any:
 
 def _calls(effect: Effect, which: int) -> tuple[ToolCall, ...]:
     """Under ids that no other call has. Some without the argument that a tool needs, or with none that can be read."""
-    arguments: list[Any] = [{"q": which}, {"q": "x"}, {}, "{"]
+    arguments: list[Any] = [{"q": which}, {"q": "x", "query": "x"}, {}, "{"]
     return tuple(
         ToolCall(id=f"{effect.id}/{at}", name=name, arguments=arguments[(which * which + at) % 4])
         for at, name in enumerate(CALLED[which % len(CALLED)])

@@ -79,8 +79,10 @@ def _tools(draw: st.DrawFn) -> list[dict[str, Any]]:
         {"name": "add", "type": "code", "code": "output = 1", "timeout_seconds": 2},
         {"name": "srv", "type": "mcp", "url": draw(_texts), "needs_approval": draw(st.sampled_from([False, ["drop"]]))},
         {"name": "wiki", "type": "mcp", "url": "https://wiki.example", "allow": ["find"]},
+        {"name": "web", "type": "web_search", "needs_approval": draw(st.booleans())},
+        {"name": "book", "type": "search", "dataset": draw(_texts), "limit": 50},
     ]
-    return [tool for tool in tools[: draw(st.sampled_from([6, 4, 5, 0]))] if draw(st.integers(0, 3)) < 3]
+    return [tool for tool in tools[: draw(st.sampled_from([8, 4, 6, 0]))] if draw(st.integers(0, 3)) < 3]
 
 
 @st.composite

@@ -37,9 +37,9 @@ class WebSearch(NodeKind, frozen=True, kw_only=True):
         return Leave(reply.result)
 
 
-def search_of(query: Value, limit: int) -> Await:
+def search_of(query: Value, limit: int, seconds: float = SECONDS) -> Await:
     """The effect. Raises NodeError."""
-    return Await("web_search", {"query": checked_query(query), "limit": limit}, once=True, timeout_seconds=SECONDS)
+    return Await("web_search", {"query": checked_query(query), "limit": limit}, once=True, timeout_seconds=seconds)
 
 
 def checked_query(query: Value) -> str:

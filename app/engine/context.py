@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.engine import expression, messages as said, template
+from app.engine import citations, expression, messages as said, template
 from app.engine.kind import NodeError, Succeeded
 from app.engine.path import reserved_words
 from app.engine.seal import Sealed
@@ -178,6 +178,11 @@ class NodeContext:
             model=answer.model,
             seconds=seconds,
         )
+
+    def cited(self, texts: Value) -> tuple[str, ...]:
+        nodes, outputs = self._frame.graph.nodes, self._frame.outputs
+        found = {name: citations.addresses(nodes[name].type, outputs[name]) for name in outputs if name in nodes}
+        return citations.cited(texts, {name: urls for name, urls in found.items() if urls})
 
     def with_args(self, args: dict[str, Value]) -> NodeContext:
         return NodeContext(self._walk, self._frame, self._visit, args, self._variables)

@@ -113,6 +113,10 @@ class Context(Protocol):
     def replied(self, answer: ModelAnswer, *, say: bool = False) -> None:
         """Makes an event of a model's answer and counts its tokens. `say`: the user is told its text."""
 
+    def cited(self, texts: Value) -> tuple[str, ...]:
+        """The addresses that searches have found whose nodes the texts refer to, in order of use, at most 100. Raises
+        NodeError."""
+
     def with_args(self, args: dict[str, Value]) -> Context:
         """The same, with `{{args.x}}`: of a tool's call."""
 

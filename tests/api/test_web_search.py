@@ -43,6 +43,14 @@ async def test_the_web_is_searched_by_the_operators_server(searching_site: Site,
     assert "may not reach" in blocked["error"], "the setting opens the way for searches alone"
 
 
+async def test_a_model_that_reads_what_was_found_cites_it(searching_site: Site, server: Stub) -> None:
+    server.replies = [PAGES]
+    prompt = "{% for page in find.results %}{{ page.title }}{% endfor %}"
+    nodes = [node("find", "web_search", query="tea"), node("it", "llm", provider="echo", prompt=prompt)]
+    reply = await run(searching_site, line(*nodes, node("end", "end", outputs={"it": "{{it}}"})))
+    assert (reply["outputs"]["it"]["text"], reply["outputs"]["it"]["citations"]) == ("echo: T", ["https://x.example"])
+
+
 async def test_a_search_that_fails_is_tried_again_as_the_node_says(searching_site: Site, server: Stub) -> None:
     server.replies = [Reply(503), Reply(200, b"<html>"), PAGES]
     reply = await run(searching_site, searching(retry={"max_attempts": 3}), message="tea")
@@ -71,6 +79,7 @@ async def test_an_agent_searches_the_web(searching_site: Site, server: Stub) -> 
     reply = await run(searching_site, agent('call web {"query": "tea"}', web))
     (call,) = reply["outputs"]["it"]["tool_calls"]
     assert (call["status"], call["result"]["count"]) == ("ok", 1)
+    assert reply["outputs"]["it"]["citations"] == ["https://x.example"]
     assert '"url":"https://x.example"' in reply["outputs"]["it"]["text"]
     misled = await run(searching_site, agent('call web {"q": "tea"}', web))
     (call,) = misled["outputs"]["it"]["tool_calls"]
@@ -111,3 +120,4 @@ async def test_an_agent_searches_a_data_set(site: Site) -> None:
     wanted = {"datasets": ["ds_1"], "query": "tea", "mode": "auto", "limit": 7, "min_score": None}
     assert searching.asked == [wanted]
     assert reply["outputs"]["it"]["tool_calls"][0]["result"]["results"][0]["entry_id"] == "e1"
+    assert reply["outputs"]["it"]["citations"] == ["https://ours.example"]

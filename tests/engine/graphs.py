@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from app.engine.graph import Graph, graph_key
+from app.engine.kind import NodeKind
 from app.engine.messages import Answer, DeadlinePassed, EffectFailed, EffectSucceeded, GivenAnswer, Start
 from app.engine.state import ExecutorState, Limits, effects, encode, questions, status
 from app.engine.step import Step, step
@@ -45,8 +47,8 @@ def fan(*nodes: dict[str, Any], then: dict[str, Any] | None = None) -> dict[str,
     )
 
 
-def compiled(graph: dict[str, Any]) -> Graph:
-    checked = check(graph, KINDS)
+def compiled(graph: dict[str, Any], kinds: Mapping[str, type[NodeKind]] = KINDS) -> Graph:
+    checked = check(graph, kinds)
     assert checked.graph is not None, checked.faults
     return checked.graph
 
@@ -54,8 +56,15 @@ def compiled(graph: dict[str, Any]) -> Graph:
 class Bench:
     """A run under test: keeps graphs, state and all events; time moves only by `now`."""
 
-    def __init__(self, graph: dict[str, Any], limits: Limits | None = None, **start: Any) -> None:
-        self.graphs = {KEY: compiled(graph)}
+    def __init__(
+        self,
+        graph: dict[str, Any],
+        limits: Limits | None = None,
+        *,
+        kinds: Mapping[str, type[NodeKind]] = KINDS,
+        **start: Any,
+    ) -> None:
+        self.graphs = {KEY: compiled(graph, kinds)}
         self.limits = limits or Limits()
         self.now = BEGIN
         self.state: ExecutorState | None = None

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from app.engine.ballot import Action, Ballot
+from app.engine.citations import addresses, joined
 from app.engine.kind import (
     Ask,
     Await,
@@ -72,10 +73,13 @@ class Agent(Prompted, frozen=True, kw_only=True):
         for index, tool in enumerate(self.tools):
             yield from tool.claims(f"{path}.tools[{index}]")
 
+    def texts(self) -> list[Value]:
+        return [*super().texts(), *(tool.texts() for tool in self.tools)]
+
     # ---- requests of the model
 
     def enter(self, ctx: Context) -> Outcome:
-        memo = Memo(messages=self.opening(ctx))
+        memo = Memo(messages=self.opening(ctx), citations=self.cited(ctx))
         servers = [index for index, tool in enumerate(self.tools) if tool.type == "mcp"]
         if not servers:
             return self._request(ctx, memo)
@@ -119,7 +123,7 @@ class Agent(Prompted, frozen=True, kw_only=True):
         return self._request(ctx, msgspec.structs.replace(memo, messages=messages, repairs=memo.repairs + 1))
 
     def _output(self, answer: ModelAnswer, memo: Memo) -> dict[str, Value]:
-        output = answer_output(answer, memo.usage, self.schema)
+        output = answer_output(answer, memo.usage, self.schema, memo.citations)
         return {**output, "iterations": memo.iterations, "tool_calls": [shown(made) for made in memo.done]}
 
     # ---- calls of tools
@@ -240,7 +244,16 @@ class Agent(Prompted, frozen=True, kw_only=True):
             Message(role="tool", text=made.told, tool_call_id=made.call.id, tool_name=made.call.name)
             for made in memo.calls
         ]
-        done = (*memo.done, *(lighter(made) for made in memo.calls))
-        return self._request(
-            ctx, msgspec.structs.replace(memo, messages=(*memo.messages, *results), calls=(), done=done)
+        memo = msgspec.structs.replace(
+            memo,
+            messages=(*memo.messages, *results),
+            citations=joined(memo.citations, [url for made in memo.calls for url in self._addresses(memo, made)]),
+            calls=(),
+            done=(*memo.done, *(lighter(made) for made in memo.calls)),
         )
+        return self._request(ctx, memo)
+
+    def _addresses(self, memo: Memo, made: Made) -> list[str]:
+        """Of what the call found, when it was a search."""
+        found = self._tool(memo, made.call.name) if made.status == "ok" else None
+        return addresses(found[0].type, made.result) if found is not None else []

@@ -25,7 +25,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Memo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`calls`: of the last answer; `done`: of those before; `servers`: the tools that each server listed, by the index of its
-    declaration, None until all have."""
+    declaration, None until all have; `citations`: addresses of what the model was given."""
 
     messages: tuple[Message, ...]
     iterations: int = 0
@@ -34,6 +34,7 @@ class Memo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: tuple[Made, ...] = ()
     done: tuple[Made, ...] = ()
     servers: dict[str, tuple[Tool, ...]] = {}
+    citations: tuple[str, ...] = ()
 
 
 def memo_of(ctx: Context) -> Memo:

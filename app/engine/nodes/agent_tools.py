@@ -95,6 +95,10 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.dataset is not None and template.is_literal(self.dataset):
             yield Claim(f"{path}.dataset", "dataset", self.dataset)
 
+    def texts(self) -> list[Value]:
+        """Its templates."""
+        return [value for _, value in self._texts("")] + [self.dataset]
+
     # ---- offered
 
     def offered(self, listed: Iterable[Tool]) -> Iterator[Tool]:

@@ -23,4 +23,4 @@ class Llm(Prompted, AsksOnce, frozen=True, kw_only=True):
         return self.say
 
     def answered(self, answer: ModelAnswer, tries: Tries) -> Outcome:
-        return Leave(answer_output(answer, tries.usage, self.schema))
+        return Leave(answer_output(answer, tries.usage, self.schema, tries.citations))

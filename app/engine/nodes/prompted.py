@@ -45,8 +45,16 @@ class Prompted(AsksModel, frozen=True, kw_only=True):
         system = None if self.system is None else ctx.text(self.system)
         return (*self.before_the_prompt(ctx, system), *asked)
 
+    def cited(self, ctx: Context) -> tuple[str, ...]:
+        """Addresses of what the node's texts refer to."""
+        return ctx.cited(self.texts())
 
-def answer_output(answer: ModelAnswer, usage: Usage, schema: Value) -> dict[str, Value]:
+    def texts(self) -> list[Value]:
+        """What the model is given, in its order, as the author wrote it."""
+        return [self.system, *(one.content for one in self.messages or ()), self.prompt, self.params]
+
+
+def answer_output(answer: ModelAnswer, usage: Usage, schema: Value, citations: Iterable[str]) -> dict[str, Value]:
     """`{text, data?, finish_reason, citations, usage, provider, model}`."""
     output: dict[str, Value] = {"text": answer.text}
     if schema is not None:
@@ -54,7 +62,7 @@ def answer_output(answer: ModelAnswer, usage: Usage, schema: Value) -> dict[str,
     return {
         **output,
         "finish_reason": answer.finish_reason,
-        "citations": [],
+        "citations": list(citations),
         "usage": shown_usage(usage),
         "provider": answer.provider,
         "model": answer.model,

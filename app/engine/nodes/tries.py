@@ -10,12 +10,13 @@ from app.engine.talk import Message, ModelAnswer, Usage
 from app.engine.values import Value, as_stored
 
 
-class Tries(msgspec.Struct, frozen=True, kw_only=True):
-    """Between the tries: what was asked so far, how often it was repaired, and what all of them cost."""
+class Tries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Between the tries: what was asked so far, how often it was repaired, what all of them cost; and what is cited."""
 
     messages: tuple[Message, ...] = ()
     repairs: int = 0
     usage: Usage = Usage()
+    citations: tuple[str, ...] = ()
 
 
 class AsksOnce(AsksModel, frozen=True, kw_only=True):
@@ -33,6 +34,10 @@ class AsksOnce(AsksModel, frozen=True, kw_only=True):
         """The answer fits. Raises NodeError."""
         raise NotImplementedError
 
+    def cited(self, ctx: Context) -> tuple[str, ...]:
+        """Addresses of what the model is given. Raises NodeError."""
+        return ()
+
     def streams(self) -> bool:
         """Is the text told while it comes?"""
         return False
@@ -42,12 +47,13 @@ class AsksOnce(AsksModel, frozen=True, kw_only=True):
         return False
 
     def enter(self, ctx: Context) -> Outcome:
-        return self._ask(ctx, Tries(messages=self.opening(ctx)))
+        return self._ask(ctx, Tries(messages=self.opening(ctx), citations=self.cited(ctx)))
 
     def _ask(self, ctx: Context, tries: Tries) -> Await:
         schema = self.wanted(ctx)
-        if schema is not None:  # only then it may be needed again
-            ctx.memo = as_stored(tries)
+        kept = tries if schema is not None else Tries(citations=tries.citations)  # only then it may be asked again
+        if kept != Tries():
+            ctx.memo = as_stored(kept)
         return self.call(ctx, tries.messages, schema=schema, stream=self.streams())
 
     def receive(self, ctx: Context, reply: Reply) -> Outcome:

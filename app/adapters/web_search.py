@@ -40,7 +40,13 @@ class SearxSearch:
             max_bytes=REPLY_BYTES,
             cut_errors_at=1,
         )
-        response = await self._http.send(request, self._allowed)
+        try:
+            response = await self._http.send(request, self._allowed)
+        except EffectError as error:
+            if error.error_type not in ("http_connection", "blocked_address"):
+                raise
+            message = "the search of the web cannot be reached"  # where it is, is the operator's own matter
+            raise EffectError(error.error_type, message, retryable=error.retryable) from None
         if response.status_code != 200:
             raise self._refusal(response)
         return list(_pages(response.body))[:limit]

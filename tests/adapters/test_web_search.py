@@ -90,7 +90,8 @@ async def test_what_is_no_answer_is_a_failure(server: Stub, reply: Reply, error_
     found = await refused(server, reply)
     assert (found.error_type, found.retryable) == (error_type, retryable)
     assert found.retry_after_seconds == (7 if reply.status == 429 else None)
-    assert "inner words" not in json.dumps([found.message, found.details])
+    shown = json.dumps([found.message, found.details])
+    assert ("inner words" in shown, server.place in shown, "169.254" in shown) == (False, False, False)
 
 
 async def test_only_the_place_of_the_setting_is_reached(server: Stub) -> None:

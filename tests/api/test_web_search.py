@@ -61,11 +61,18 @@ async def test_a_search_that_fails_is_tried_again_as_the_node_says(searching_sit
     assert failed["error"] == "node 'find' failed: the search of the web answered 429"
 
 
-async def test_without_the_setting_it_is_a_fault_and_a_failure(site: Site, server: Stub) -> None:
+async def test_without_the_setting_it_is_a_fault(site: Site) -> None:
     refused = await site.post("/v1/workflows", {"name": "x", "graph": searching()})
     assert said(refused) == (422, "invalid_graph")
     (detail,) = refused.json()["details"]
     assert (detail["path"], "ANTIPHON_WEB_SEARCH_URL" in detail["message"]) == ("nodes[1].config", True)
+
+
+async def test_what_was_saved_while_there_was_a_search_fails_without_it(searching_site: Site, site: Site) -> None:
+    workflow_id = await searching_site.workflow(searching())
+    searching_site.world.performers["web_search"] = site.world.performers["web_search"]
+    failed = (await searching_site.execute(workflow_id, message="tea")).json()
+    assert (failed["status"], "provider_not_configured" in str(failed["events"])) == ("failed", True)
 
 
 def agent(prompt: str, *tools: Json) -> Json:

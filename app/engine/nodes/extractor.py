@@ -49,17 +49,18 @@ class WantedField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         missing = [] if self.required else ["null"]
         found: dict[str, Value] = {"type": [*TYPES[self.type], *missing]}
         if self.options is not None:
-            options = dict.fromkeys(ctx.text(option) for option in self.options)
-            found["enum"] = [*options, *([] if self.required else [None])]
+            found["enum"] = [*self._options(ctx), *([] if self.required else [None])]
         if self.description:
             found["description"] = ctx.text(self.description)
         return found
 
+    def _options(self, ctx: Context) -> list[str]:
+        return list(dict.fromkeys(ctx.text(option) for option in self.options or ()))
+
     def told(self, ctx: Context) -> str:
         """What the model reads of it."""
         kind = {"list": "a list", "json": "any JSON"}.get(self.type, f"a {self.type}")
-        options = [] if self.options is None else [ctx.text(option) for option in self.options]
-        one_of = f" of {to_text(list(options))}" if options else ""
+        one_of = f" of {to_text(list(self._options(ctx)))}" if self.options is not None else ""
         needed = "" if self.required else ", if there is one"
         about = f": {ctx.text(self.description)}" if self.description else ""
         return f"- {to_text([self.name])[1:-1]}, {kind}{one_of}{needed}{about}"

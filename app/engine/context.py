@@ -180,8 +180,11 @@ class NodeContext:
         )
 
     def cited(self, texts: Value) -> tuple[str, ...]:
-        nodes, outputs = self._frame.graph.nodes, self._frame.outputs
-        found = {name: citations.addresses(nodes[name].type, outputs[name]) for name in outputs if name in nodes}
+        found: dict[str, list[str]] = {}
+        for frame in self._frame.sight():
+            for name, output in frame.outputs.items():
+                if name in frame.graph.nodes and name not in found:
+                    found[name] = citations.addresses(frame.graph.nodes[name].type, output)
         return citations.cited(texts, {name: urls for name, urls in found.items() if urls})
 
     def with_args(self, args: dict[str, Value]) -> NodeContext:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from app.engine.graph import graph_key
-from app.engine.messages import Answer, DeadlinePassed, GivenAnswer, Start, Stop
+from app.engine.messages import Answer, DeadlinePassed, EffectSucceeded, GivenAnswer, Start, Stop
 from app.engine.state import ExecutorState, Limits, effects, questions, status
 from app.engine.step import step
+from tests.engine.agents import calls as calls_of, says
 from tests.engine.graphs import RUN, WORKFLOW, compiled, line, node
 
 Json = dict[str, Any]
@@ -179,6 +180,27 @@ def test_the_variables_of_an_answer_are_the_runs_own() -> None:
 def test_effects_of_children_are_named_by_their_path() -> None:
     run = Family(line(calls()), {(CHILD, 0): line(node("do", "probe"))}, {CHILD: 0})
     assert [effect.id for effect in effects(run.at)] == ["sub/do#5.1"]
+
+
+def test_an_agent_calls_workflows_which_may_ask_and_is_told_of_those_that_fail() -> None:
+    tools = [
+        {"name": "who", "type": "workflow", "workflow_id": CHILD},
+        {"name": "bad", "type": "workflow", "workflow_id": OTHER},
+    ]
+    top = line(node("it", "agent", prompt="go", tools=tools), node("end", "end", outputs={"it": "{{it.tool_calls}}"}))
+    failing = line(node("bad", "no_op", simulate_failure=True))
+    run = Family(top, {(CHILD, 0): asks(), (OTHER, 2): failing}, {CHILD: 0, OTHER: 2})
+    assert run.graphs[graph_key(WORKFLOW, 0)].children == ((CHILD, None), (OTHER, None))
+    result = says("", calls_of("who", 1, who="Ann"), calls_of("bad", 2), calls_of("who", 3))
+    run.do(EffectSucceeded(now=2.0, effect_id=effects(run.at)[0].id, result=result))
+    ((frame, _, question),) = questions(run.at)
+    assert (frame.path, question.prompt) == ("it/", "Ann?")
+    run.answer("hello")
+    run.do(EffectSucceeded(now=2.0, effect_id=effects(run.at)[0].id, result=says("done")))
+    made: Any = run.at.outputs["it"]
+    assert [call["status"] for call in made] == ["ok", "error", "error"]
+    assert made[0]["result"] == {"said": "hello7"}
+    assert ("node 'it/bad' failed" in made[1]["error"], "who: is required" in made[2]["error"]) == (True, True)
 
 
 def test_a_graph_knows_the_workflows_that_it_may_run() -> None:

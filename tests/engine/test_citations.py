@@ -147,6 +147,15 @@ def test_an_agent_adds_what_its_tools_found_in_the_models_order() -> None:
     assert citations(run) == ["w1", "l1", "d2", "p1", "b1"]
 
 
+def test_a_model_in_a_body_cites_what_was_found_around_it() -> None:
+    it = node("it", "llm", prompt="{{docs.results}} {{near}}")
+    near = node("near", "web_search", output={"results": [{"url": "n1"}]})
+    each = node("each", "iteration", items=[1], body=line(near, it), output="{{it.citations}}")
+    run = Bench(line(*NODES, each, node("end", "end", outputs={"it": "{{each.items}}"})), kinds=SEARCHING)
+    run.succeed(says())
+    assert run.at.outputs == {"it": [["d1", "d2", "n1"]]}
+
+
 def test_a_node_that_failed_or_was_not_reached_is_not_cited() -> None:
     nodes = [
         node("start", "start"),

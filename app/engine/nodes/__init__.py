@@ -20,8 +20,8 @@ from app.engine.nodes.show_state import ShowState
 from app.engine.nodes.start import Start
 from app.engine.nodes.template import Template
 from app.engine.nodes.wait import Wait
-from app.engine.nodes.workflow import Workflow
 from app.engine.nodes.web_search import WebSearch
+from app.engine.nodes.workflow import Workflow
 
 _kinds: tuple[type[NodeKind], ...] = (
     Start,

@@ -17,6 +17,7 @@ from app.engine.kind import (
     Ask,
     Await,
     Beside,
+    Child,
     Claim,
     Context,
     Decided,
@@ -75,6 +76,9 @@ class Agent(Prompted, frozen=True, kw_only=True):
 
     def texts(self) -> list[Value]:
         return [*super().texts(), *(tool.texts() for tool in self.tools)]
+
+    def children(self) -> Iterable[tuple[str, int | None]]:
+        return [(tool.workflow_id, tool.version) for tool in self.tools if tool.workflow_id is not None]
 
     # ---- requests of the model
 
@@ -143,7 +147,7 @@ class Agent(Prompted, frozen=True, kw_only=True):
         memo = msgspec.structs.replace(memo, messages=(*memo.messages, said), calls=tuple(calls))
         return self._go_on(ctx, memo, parts)
 
-    def _work(self, ctx: Context, memo: Memo, call: ToolCall) -> Await | Ask | str:
+    def _work(self, ctx: Context, memo: Memo, call: ToolCall) -> Await | Ask | Child | str:
         """What comes of a call: the work itself, a question to a person, or why it cannot be made."""
         found = self._tool(memo, call.name)
         if found is None:
@@ -172,7 +176,7 @@ class Agent(Prompted, frozen=True, kw_only=True):
         prompt = f"May {call.name} be called?"
         return Ask("tool", prompt, schema, expires_at=ctx.now + seconds if seconds else None, ballot=ballot)
 
-    def _start(self, ctx: Context, tool: DeclaredTool, call: ToolCall, own_name: str) -> Await | str:
+    def _start(self, ctx: Context, tool: DeclaredTool, call: ToolCall, own_name: str) -> Await | Child | str:
         try:
             work = tool.work(ctx, call, own_name)
         except NodeError as error:

@@ -9,10 +9,11 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from app.engine import template
-from app.engine.kind import Await, Claim, Context, Fail, Fault, NodeError, Succeeded
+from app.engine.kind import Await, Child, Claim, Context, Fail, Fault, NodeError, Succeeded
 from app.engine.nodes.code import PATIENCE_SECONDS
 from app.engine.nodes.http import Http
 from app.engine.nodes.web_search import LIMIT, MOST_RESULTS, SECONDS, checked_query, search_of
+from app.engine.nodes.workflow import Version, child_claim, id_faults
 from app.engine.talk import Tool, ToolCall
 from app.engine.validate_config import text_faults
 from app.engine.values import Value, as_stored, to_json, to_text
@@ -25,6 +26,7 @@ OWN_FIELDS: Final = {
     "code": "code",
     "mcp": "url",
     "search": "dataset",
+    "workflow": "workflow_id",
 }  # of one type, which needs it
 MCP_SECONDS: Final = 60.0
 TOLD_CHARACTERS: Final = 64 * 1024  # of a result, to the model
@@ -33,11 +35,11 @@ _name = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A tool as the author configured it. `parameters`: JSON Schema of its arguments, which `request` reads as `{{args.x}}`
-    and code gets by name; searches read `query`. Of `mcp`, a server's tools are offered as `name__tool`; `allow`: only
-    these; `needs_approval` may name some of them."""
+    and code gets by name; searches read `query`, a workflow has them as inputs. Of `mcp`, a server's tools are offered as
+    `name__tool`; `allow`: only these; `needs_approval` may name some of them."""
 
     name: str
-    type: Literal["http", "code", "mcp", "search", "web_search"]
+    type: Literal["http", "code", "mcp", "search", "web_search", "workflow"]
     description: str = ""
     parameters: Value = None
     needs_approval: bool | tuple[str, ...] = False
@@ -49,6 +51,8 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     allow: tuple[str, ...] | None = None
     dataset: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=50)] | None = None
+    workflow_id: str | None = None
+    version: Version | None = None
 
     # ---- as configured
 
@@ -74,6 +78,10 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 yield Fault(f"{path}.{field}", f"is required with type {self.type}")
             if kind != self.type and getattr(self, field) is not None:
                 yield Fault(f"{path}.{field}", f"is not for a tool of type {self.type}")
+        if self.workflow_id is not None:
+            yield from id_faults(self.workflow_id, path)
+        if self.version is not None and self.type != "workflow":
+            yield Fault(f"{path}.version", f"is not for a tool of type {self.type}")
         if self.limit is not None and self.type not in SEARCHES:
             yield Fault(f"{path}.limit", f"is not for a tool of type {self.type}")
         if self.type == "web_search" and (self.limit or 0) > MOST_RESULTS:
@@ -94,6 +102,8 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             yield Claim(f"{path}.type", "web_search", None)
         if self.dataset is not None and template.is_literal(self.dataset):
             yield Claim(f"{path}.dataset", "dataset", self.dataset)
+        if self.workflow_id is not None:
+            yield child_claim(self.workflow_id, self.version, path)
 
     def texts(self) -> list[Value]:
         """Its templates."""
@@ -134,7 +144,7 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def _server(self, ctx: Context) -> Value:
         return as_stored(ctx.sealed({"url": self.url, "headers": dict(self.headers)}))
 
-    def work(self, ctx: Context, call: ToolCall, own_name: str) -> Await:
+    def work(self, ctx: Context, call: ToolCall, own_name: str) -> Await | Child:
         """What the call does. Raises NodeError."""
         if not isinstance(call.arguments, dict):
             raise NodeError("invalid_value", "the arguments are no object")
@@ -146,6 +156,8 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             seconds = self.timeout_seconds or 5.0
             asked: Value = {"code": self.code, "inputs": call.arguments, "timeout_seconds": seconds}
             return Await("code", asked, once=False, timeout_seconds=seconds + PATIENCE_SECONDS)
+        if self.workflow_id is not None:
+            return Child(self.workflow_id, self.version, call.arguments)
         if self.type in SEARCHES:
             return self._search(ctx, call.arguments.get("query"))
         wanted: Value = {"fields": self._server(ctx), "name": own_name, "arguments": call.arguments}
@@ -172,7 +184,7 @@ class DeclaredTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return {name: result.get(name) for name in ("status_code", "body")}, None
         if self.code is not None and isinstance(result, dict):
             return result.get("output") if result.get("output") is not None else result.get("printed"), None
-        if self.type in SEARCHES:
+        if self.type in SEARCHES or self.workflow_id is not None:
             return result, None
         return result.get("result") if isinstance(result, dict) else result, None
 

@@ -135,7 +135,7 @@ async def _serve(settings: Settings) -> None:
                 raise CannotServeError("the database cannot be reached") from None
             cleanup.push_async_callback(_close, house, departure)
             server = _Server(
-                _quiet(_Answering(house.app)),
+                uvicorn_config(_Answering(house.app)),
                 lambda: print(house.greeting(base_url, os.getpid()), flush=True),
             )
 
@@ -206,7 +206,7 @@ def _base_url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
-def _quiet(app: "_Answering") -> uvicorn.Config:
+def uvicorn_config(app: "_Answering") -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,

@@ -74,6 +74,13 @@ QUERIES: Final[dict[str, list[Json]]] = {
             "start", "query", _text(_time), "1767225600", "Created at or after: unix seconds, or an ISO 8601 time."
         ),
         _parameter("end", "query", _text(_time), "1798761600", "Created at or before: unix seconds or ISO 8601."),
+        _parameter(
+            "search",
+            "query",
+            {"type": "string", "maxLength": 200},
+            "greet",
+            "Only runs with this id or number, and those of workflows with this in their name, or as their id.",
+        ),
     ],
     "events": [
         _parameter("after", "query", _integer(0, 10**15 - 1), 0, "Only events with a higher `seq`."),

@@ -129,14 +129,22 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     match_lease: bool = False  # True: `lease` (None: no lease) must be the stored one
 
 
+class Among(msgspec.Struct, frozen=True):
+    """These runs, and those of these workflows."""
+
+    runs: tuple[Id, ...] = ()
+    workflows: tuple[Id, ...] = ()
+
+
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs a list shows. `search` looks in ids, numbers and workflow names (resolved by the caller to ids)."""
+    """Which runs a list shows. `among`: only of these; None: of all."""
 
     workspace: Id
     workflow_id: Id | None = None
     status: str | None = None
     start: float | None = None
     end: float | None = None
+    among: Among | None = None
 
 
 class RunStore(Protocol):

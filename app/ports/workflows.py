@@ -52,6 +52,9 @@ class WorkflowStore(Protocol):
 
     async def head_by_number(self, number: int) -> WorkflowHead | None: ...
 
+    async def ids_named(self, workspace: Id, part: str, limit: int) -> Sequence[Id]:
+        """The newest workflows with `part` in their name, whatever its case; the deleted ones included, they have runs."""
+
     async def update(self, workflow_id: Id, changes: dict[str, Any], *, active_version: int | None = None) -> bool:
         """Sets fields of the head; `active_version` given: only if that is the active one. False: no match."""
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from app.engine.state import ExecutorState, decode
-from app.ports import Commit, Run, RunFilter, Turn
+from app.ports import Among, Commit, Run, RunFilter, Turn
 from app.services.commits import facts_of
 from app.services.cursors import Cursor
 from app.services.delivery import find_turn
@@ -15,6 +15,16 @@ from app.services.errors import ServiceError
 from app.services.facts import TurnFacts, events_of
 from app.services.reading import Frame, Reading
 from app.services.world import World
+
+MOST_NAMED = 200  # workflows that a search finds by name, the newest: each is a range of an index
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked for in names and ids: as it was given, and the id and the number that it may be."""
+
+    text: str
+    id: str | None = None
+    number: int | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -66,14 +76,28 @@ class Runs:
         workflow_id: str | None = None,
         start: float | None = None,
         end: float | None = None,
-        search: str | None = None,
+        search: Search | None = None,
     ) -> tuple[Sequence[RunRecord], int]:
-        """A page (from 1), newest first, and the total. `search` comes with a later version and must be None."""
-        if search:
-            raise ServiceError("invalid_request", "search is not available yet")
-        wanted = RunFilter(workspace=workspace, workflow_id=workflow_id, status=status, start=start, end=end)
+        """A page (from 1), newest first, and the total."""
+        among = None if search is None else await self._among(workspace, search)
+        if among == Among():
+            return [], 0
+        wanted = RunFilter(
+            workspace=workspace, workflow_id=workflow_id, status=status, start=start, end=end, among=among
+        )
         found, total = await self._world.runs.find(wanted, (page - 1) * size, size)
         return [RunRecord(run) for run in found], total
+
+    async def _among(self, workspace: str, search: Search) -> Among:
+        """Three reads by an index, and one over the names of the workspace's workflows."""
+        runs, workflows = [search.id] if search.id else [], [search.id] if search.id else []
+        if search.number is not None:
+            run_id = await self._world.runs.id_by_number(workspace, search.number)
+            head = await self._world.workflows.head_by_number(search.number)
+            runs += [run_id] if run_id else []
+            workflows += [head.id] if head else []
+        workflows += await self._world.workflows.ids_named(workspace, search.text, MOST_NAMED)
+        return Among(tuple(runs), tuple(dict.fromkeys(workflows)))
 
     async def turn(self, workspace: str, run_id: str, number: int) -> TurnRecord:
         """One turn, also while it is open. Raises not_found."""

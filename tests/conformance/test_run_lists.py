@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.adapters.mongo.database import Database, over
-from app.ports import Run, RunFilter, RunStore
+from app.ports import Among, Run, RunFilter, RunStore
 from tests.conformance.samples import NOW, WORKFLOW, WORKSPACE, SetClock, full_run, new_id, run, turn
 
 OTHER = "a" * 24
@@ -50,6 +50,10 @@ async def several(runs: RunStore) -> list[Run]:
         ({"start": NOW + 1, "end": NOW + 2}, [2, 3]),
         ({"workflow_id": WORKFLOW, "status": "completed", "start": NOW, "end": NOW + 9}, [2]),
         ({"workspace": new_id()}, []),
+        ({"among": Among()}, []),
+        ({"among": Among(workflows=(OTHER, new_id()))}, [1, 4]),
+        ({"among": Among(workflows=(OTHER,)), "workflow_id": WORKFLOW}, []),
+        ({"among": Among(workflows=(WORKFLOW, OTHER)), "status": "completed", "end": NOW}, [4]),
     ],
     ids=repr,
 )
@@ -57,6 +61,18 @@ async def test_runs_are_listed_newest_first(runs: RunStore, wanted: dict[str, An
     made = await several(runs)
     found = await runs.find(RunFilter(**{"workspace": WORKSPACE, **wanted}), 0, 10)
     assert found == ([row(made[place]) for place in places], len(places))
+
+
+async def test_runs_are_listed_among_some_and_those_of_some_workflows(runs: RunStore) -> None:
+    made = await several(runs)
+    for among, places in (
+        (Among(runs=(made[1].id, made[3].id, new_id())), [1, 3]),
+        (Among(runs=(made[3].id,), workflows=(OTHER,)), [1, 3, 4]),
+        (Among(runs=(made[1].id,), workflows=(OTHER,)), [1, 4]),
+    ):
+        wanted = RunFilter(workspace=WORKSPACE, among=among)
+        assert await runs.find(wanted, 0, 10) == ([row(made[place]) for place in places], len(places))
+        assert await runs.find(RunFilter(workspace=new_id(), among=among), 0, 10) == ([], 0)
 
 
 @pytest.mark.parametrize(("skip", "limit", "places"), [(0, 2, [0, 1]), (2, 2, [2, 3]), (4, 2, [4]), (6, 2, [])])

@@ -47,6 +47,28 @@ async def test_there_is_no_head_under_an_unknown_id(workflows: WorkflowStore, un
     assert await workflows.head(unknown) is None
 
 
+async def test_workflows_are_found_by_a_part_of_their_name_whatever_its_case_and_signs(
+    workflows: WorkflowStore,
+) -> None:
+    names = ["Sign-off", "sign it", f"Sign {WORDS}", "a+b (c) [d]{2} ^x|y\\z?"]
+    heads = [head(name=name, created_at=NOW + at) for at, name in enumerate(names)]
+    await inserted(workflows, *heads, head(name="Sign", workspace=OTHER))
+    await workflows.update(heads[1].id, {"deleted_at": NOW})
+    for part, places in (
+        ("SIGN", [2, 1, 0]),
+        ("sign-", [0]),
+        ("ÜNÏC", [2]),
+        ('$set {"$gt": 1}', [2]),
+        ("A+B (C) [D]{2} ^X|Y\\Z?", [3]),
+        (".", [2]),
+        ("\0", []),
+        ("", [3, 2, 1, 0]),
+    ):
+        found = await workflows.ids_named(WORKSPACE, part, 10)
+        assert found == [heads[place].id for place in places], part
+    assert await workflows.ids_named(WORKSPACE, "sign", 2) == [heads[2].id, heads[1].id]
+
+
 @pytest.mark.parametrize("unknown", [0, -1, 2**63, -(2**70)])
 async def test_there_is_no_head_under_an_unknown_number(workflows: WorkflowStore, unknown: int) -> None:
     await inserted(workflows, head())

@@ -13,7 +13,7 @@ from app.adapters.mongo.mapping import WITHOUT_TAIL_BODIES, Doc, fits, lease_doc
 from app.adapters.mongo.numbers import Numbers
 from app.adapters.mongo.older_turns import OlderTurns
 from app.adapters.mongo.parts import Parts
-from app.ports import Clock, Commit, Lease, Run, RunFilter, StoreUnavailableError, Turn
+from app.ports import Among, Clock, Commit, Lease, Run, RunFilter, StoreUnavailableError, Turn
 
 READ_AGAIN = 5  # times: a part may be moved away between two reads
 _ROW = {"state": 0, "tail": 0, "open": 0, "fingerprints": 0, "start_reply": 0}
@@ -152,6 +152,8 @@ class MongoRuns:
         bounds = {op: at for op, at in (("$gte", wanted.start), ("$lte", wanted.end)) if at is not None}
         if bounds:
             query["created_at"] = bounds
+        if wanted.among is not None:
+            query = {"$and": [query, _one_of(wanted.among)]}
         total = await self._runs.count_documents(query)
         page = self._runs.find(query, _ROW).sort([("created_at", -1), ("_id", -1)]).skip(skip).limit(limit)
         return [run_of(doc) async for doc in page], total
@@ -189,6 +191,12 @@ class MongoRuns:
     @translated
     async def next_number(self) -> int:
         return await self._numbers.take()
+
+
+def _one_of(among: Among) -> Doc:
+    named = {"_id": among.runs, "workflow_id": among.workflows}
+    places = [{field: {"$in": [ObjectId(one) for one in ids]}} for field, ids in named.items() if ids]
+    return places[0] if len(places) == 1 else {"$or": places or [{"_id": {"$in": []}}]}
 
 
 def _lease_as_read(lease: Lease | None) -> Doc:

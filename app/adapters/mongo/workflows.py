@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,14 @@ class MongoWorkflows:
     async def head_by_number(self, number: int) -> WorkflowHead | None:
         doc = await self._heads.find_one({"number": number}) if fits(number) else None
         return None if doc is None else _head_of(doc)
+
+    @translated
+    async def ids_named(self, workspace: str, part: str, limit: int) -> Sequence[str]:
+        if "\0" in part:  # no pattern can hold it
+            return []
+        query = {"workspace": ObjectId(workspace), "name": {"$regex": re.escape(part), "$options": "i"}}
+        found = self._heads.find(query, {"_id": 1}).sort("created_at", -1).limit(limit)
+        return [str(doc["_id"]) async for doc in found]
 
     @translated
     async def update(self, workflow_id: str, changes: dict[str, Any], *, active_version: int | None = None) -> bool:

@@ -27,10 +27,11 @@ from app.api.interactive.requests import (
 from app.api.interactive.views import page_view, run_reply, run_view, turn_row, turn_view
 from app.api.services import ApiRequest, services_of
 from app.services.errors import Detail, ServiceError
-from app.services.runs import RunRecord
+from app.services.runs import RunRecord, Search
 
 RUNS = "/v1/workflow-runs"
 RUN = "/v1/workflow-runs/{run_id:str}"
+LONGEST_SEARCH = 200  # characters, as many as a name has at most
 
 
 @get(RUNS, guards=[needs("read")], opt=described("List runs", "read", None, schemas.RunPage, query="runs"))
@@ -53,8 +54,23 @@ async def _filters(request: ApiRequest) -> dict[str, Any]:
         "workflow_id": await _workflow(request, query.get("workflow_id")),
         "start": moment(request, "start"),
         "end": moment(request, "end"),
-        "search": query.get("search") or None,
+        "search": _search(query.get("search")),
     }
+
+
+def _search(text: str | None) -> Search | None:
+    """What a search may be the id of, in any form, a run's or a workflow's. Blank: nothing is looked for."""
+    text = (text or "").strip()
+    if len(text) > LONGEST_SEARCH:
+        detail = Detail("search", f"must have at most {LONGEST_SEARCH} characters")
+        raise ServiceError("invalid_value", "search is too long", details=[detail])
+    if not text:
+        return None
+    try:
+        named = ids.decode_id(text.lower(), handles=True)
+    except ServiceError:  # a UUID that is none of ours
+        named = None
+    return Search(text=text, id=named, number=ids.number(text))
 
 
 async def _workflow(request: ApiRequest, text: str | None) -> str | None:

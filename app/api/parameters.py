@@ -53,6 +53,7 @@ PATH: Final[dict[str, Json]] = {
     "name": _parameter(
         "name", "path", _text("^[A-Za-z_][A-Za-z0-9_-]{0,63}$"), "crm_token", "The name of a secret or a provider."
     ),
+    "other": _parameter("other", "path", _integer(0), 2, "The number of the version to compare with."),
     "number": _parameter("number", "path", _integer(0), 1, "The number of a version (from 0) or turn (from 1)."),
 }
 _page: Final = [

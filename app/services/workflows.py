@@ -10,6 +10,7 @@ from app.engine.validate import Checked
 from app.engine.values import UnstorableValueError, Value, to_json
 from app.ports import Clock, Ids, StoredVersion, WorkflowHead, WorkflowStore
 from app.services.checks import Checks
+from app.services.differences import Differences, compare
 from app.services.errors import Detail, ServiceError
 
 FORMAT = "graph"
@@ -29,6 +30,17 @@ class VersionRecord(msgspec.Struct, frozen=True):
     version: StoredVersion
     source: Value
     active: bool
+
+
+class VersionDiff(msgspec.Struct, frozen=True):
+    """From one version to another. `is_equivalent`: they do the same; `is_cut`: there is more than is told."""
+
+    workflow_id: str
+    before: int
+    after: int
+    differences: Differences
+    is_equivalent: bool
+    is_cut: bool
 
 
 class Workflows:
@@ -192,6 +204,14 @@ class Workflows:
         head = await self._head(workspace, workflow_id)
         stored = await self._stored(head, number)
         return VersionRecord(stored, msgspec.json.decode(stored.source), number == head.active_version)
+
+    async def diff(self, workspace: str, workflow_id: str, before: int, after: int) -> VersionDiff:
+        """What one version has otherwise than another, older or newer."""
+        head = await self._head(workspace, workflow_id)
+        old, new = [await self._stored(head, number) for number in (before, after)]
+        found, is_cut = compare(msgspec.json.decode(old.source), msgspec.json.decode(new.source))
+        is_equivalent = old.graph_hash is not None and old.graph_hash == new.graph_hash
+        return VersionDiff(head.id, before, after, found, is_equivalent, is_cut)
 
     async def rename_version(self, workspace: str, workflow_id: str, number: int, name: str) -> VersionRecord:
         head = await self._head(workspace, workflow_id)

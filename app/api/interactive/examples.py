@@ -208,3 +208,22 @@ WORKSPACE_CHANGE: Final[Examples] = {"limit": {"max_concurrent_runs": 100}, "ren
 EVENTS: Final = (
     f'id: 1\nevent: start_workflow\ndata: {{"type":"start_workflow","seq":1,"run_id":"{_run}"}}\n\n: still here\n\n'
 )
+
+VERSION_DIFF: Final[Examples] = {
+    "diff": {
+        "workflow_id": _workflow,
+        "from_version": 0,
+        "to_version": 1,
+        "equivalent": False,
+        "nodes": {
+            "added": [],
+            "removed": [],
+            "changed": [
+                {"id": "greet", "changes": [{"path": "config.text", "from": "Hello, [[name]]!", "to": "Hi, [[name]]!"}]}
+            ],
+        },
+        "edges": {"added": [], "removed": [], "changed": []},
+        "changes": [],
+        "truncated": False,
+    }
+}

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from app.api import errors, health, reference
 from app.api.approvals import routes as approvals
 from app.api.idempotency import HEADER
-from app.api.interactive import diff, execute, pauses, providers, runs, secrets, stream, workflows, workspace
+from app.api.interactive import diff, execute, pauses, providers, runs, secrets, stream, transfer, workflows, workspace
 from app.api.logs import configure_logs
 from app.api.observe import Observed, metrics_of
 from app.api.services import ApiRequest, Services
@@ -30,6 +30,7 @@ def create_app(services: Services, settings: Settings, registry: CollectorRegist
         execute.execute,
         *workflows.HANDLERS,
         *diff.HANDLERS,
+        *transfer.HANDLERS,
         *runs.HANDLERS,
         *pauses.HANDLERS,
         *stream.HANDLERS,

@@ -62,7 +62,7 @@ _page: Final = [
 ]
 QUERIES: Final[dict[str, list[Json]]] = {
     "version": [
-        _parameter("version", "query", _integer(0), 0, "The version to start; by default the active one."),
+        _parameter("version", "query", _integer(0), 0, "The version; by default the active one."),
     ],
     "page": _page,
     "runs": [

@@ -7,7 +7,9 @@ from typing import Any
 from litestar import Request
 
 from app.services.approvals import Approvals
+from app.services.exports import Exports
 from app.services.forks import Forks
+from app.services.imports import Imports
 from app.services.keys import Keys
 from app.services.providers import Providers
 from app.services.runs import Runs
@@ -27,6 +29,8 @@ class Services:
     runs: Runs
     forks: Forks
     workflows: Workflows
+    exports: Exports
+    imports: Imports
     keys: Keys
     secrets: Secrets
     providers: Providers

@@ -27,8 +27,10 @@ from app.ports import Clock, HttpClient, Performer
 from app.ports.web import WebSearch
 from app.services.approvals import Approvals
 from app.services.checks import Checks
+from app.services.exports import Exports
 from app.services.follow import Follow
 from app.services.forks import Forks
+from app.services.imports import Imports
 from app.services.keys import Keys
 from app.services.links import Links
 from app.services.performing.code import CodePerformer
@@ -163,7 +165,9 @@ def build_services(database: Database, settings: Settings, world: World) -> Serv
     """What the HTTP handlers call."""
     providers = build_providers(database, settings, world.clock)
     searches = settings.web_search_url is not None
-    checks = Checks(world.checker, world.code, world.templates, providers, searches_the_web=searches)
+    checks = Checks(
+        world.checker, world.code, world.templates, providers, database.workflows, searches_the_web=searches
+    )
     turns = Turns(world)
     return Services(
         turns=turns,
@@ -171,6 +175,8 @@ def build_services(database: Database, settings: Settings, world: World) -> Serv
         runs=Runs(world),
         forks=Forks(world),
         workflows=Workflows(database.workflows, world.clock, world.ids, checks),
+        exports=Exports(database.workflows, checks),
+        imports=Imports(database.workflows, world.clock, world.ids, checks),
         keys=Keys(database.accounts, world.clock, world.ids),
         secrets=build_secrets(database, settings, world.clock),
         providers=providers,

@@ -22,7 +22,19 @@ from app.ports.outside import (
     Vault,
 )
 from app.ports.providers import ProviderStore, StoredProvider
-from app.ports.runs import AcceptedCommand, Among, Commit, EventBatch, Lease, Origin, Pinned, Run, RunFilter, RunStore, Turn
+from app.ports.runs import (
+    AcceptedCommand,
+    Among,
+    Commit,
+    EventBatch,
+    Lease,
+    Origin,
+    Pinned,
+    Run,
+    RunFilter,
+    RunStore,
+    Turn,
+)
 from app.ports.sandbox import CodeResult, CodeRunner, TemplateRenderer
 from app.ports.workflows import StoredVersion, WorkflowHead, WorkflowStore
 

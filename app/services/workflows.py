@@ -14,6 +14,8 @@ from app.services.differences import Differences, compare
 from app.services.errors import Detail, ServiceError
 
 FORMAT = "graph"
+FIRST_NAME = "Initial Version"
+LONGEST_NAME = 200  # characters
 KEPT_VERSIONS = 50  # newest inactive ones that no run refers to; editors autosave
 
 
@@ -43,6 +45,22 @@ class VersionDiff(msgspec.Struct, frozen=True):
     is_cut: bool
 
 
+def new_head(workspace: str, workflow_id: str, number: int, name: str, description: str, now: float) -> WorkflowHead:
+    """Of a workflow whose version 0 is the active one, and the only one."""
+    return WorkflowHead(
+        id=workflow_id,
+        workspace=workspace,
+        number=number,
+        handle=f"wf_{workflow_id}",
+        name=name,
+        description=description,
+        active_version=0,
+        next_version=1,
+        created_at=now,
+        updated_at=now,
+    )
+
+
 class Workflows:
     """Every method raises ServiceError (not_found, invalid_graph, version_conflict) and StoreUnavailableError."""
 
@@ -59,21 +77,23 @@ class Workflows:
     async def create(self, workspace: str, name: str, description: str, source: Value) -> WorkflowRecord:
         """With version 0, active."""
         workflow_id, now = self._ids.object_id(), self._clock.now()
-        version = await self._version(workspace, workflow_id, source, "Initial Version")
-        head = WorkflowHead(
-            id=workflow_id,
-            workspace=workspace,
-            number=await self._store.next_number(),
-            handle=f"wf_{workflow_id}",
-            name=name,
-            description=description,
-            active_version=0,
-            next_version=1,
-            created_at=now,
-            updated_at=now,
-        )
+        version = await self._version(workspace, workflow_id, source, FIRST_NAME)
+        head = new_head(workspace, workflow_id, await self._store.next_number(), name, description, now)
         await self._store.insert(head, version)
         return WorkflowRecord(head, source)
+
+    async def clone(self, workspace: str, workflow_id: str, name: str | None) -> WorkflowRecord:
+        """A new workflow: the active version as it was saved is its version 0, its limit is the same. What the graph refers
+        to stays what it is."""
+        head, now = await self._head(workspace, workflow_id), self._clock.now()
+        active = await self._stored(head, head.active_version)
+        shown = name or f"Copy of {head.name}"[:LONGEST_NAME]
+        number, clone_id = await self._store.next_number(), self._ids.object_id()
+        made = new_head(workspace, clone_id, number, shown, head.description, now)
+        made = msgspec.structs.replace(made, max_concurrent_runs=head.max_concurrent_runs)
+        first = {"workflow": clone_id, "number": 0, "name": FIRST_NAME, "created_at": now}
+        await self._store.insert(made, msgspec.structs.replace(active, **first))
+        return WorkflowRecord(made, msgspec.json.decode(active.source))
 
     async def _version(self, workspace: str, workflow_id: str, source: Value, name: str | None) -> StoredVersion:
         """Number 0 until it gets one: a graph that is refused shall take none."""

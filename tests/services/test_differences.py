@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.services.differences import LONGEST_PATH, MOST_TOLD, Change, Differences, EdgeChanged, NodeChanged, compare
 from tests.engine.graphs import edge, node, source

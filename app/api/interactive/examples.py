@@ -227,3 +227,18 @@ VERSION_DIFF: Final[Examples] = {
         "truncated": False,
     }
 }
+
+CLONE: Final[Examples] = {"named": {"name": "Greeting, in Spanish"}, "unnamed": {}}
+EXPORT: Final[Examples] = {
+    "greeting": {
+        "format": "antiphon.workflow",
+        "format_version": 1,
+        "id": _workflow,
+        "version": 0,
+        "name": "Greeting",
+        "description": "Asks a name.",
+        "graph": _graph,
+        "children": [],
+        "requires": {"secrets": [], "providers": []},
+    }
+}

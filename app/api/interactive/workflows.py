@@ -19,17 +19,17 @@ from app.api.interactive.requests import (
 )
 from app.api.interactive.views import page_view, version_view, workflow_view
 from app.api.services import ApiRequest, services_of
-from app.services.workflows import VersionRecord, WorkflowRecord
+from app.services.workflows import LONGEST_NAME, VersionRecord, WorkflowRecord
 
 WORKFLOWS = "/v1/workflows"
 WORKFLOW = "/v1/workflows/{workflow_id:str}"
 VERSIONS = WORKFLOW + "/versions"
 VERSION = VERSIONS + "/{number:str}"
-NAME = 200  # characters
+NAME = LONGEST_NAME
 MOST_RUNS = 1_000_000
 
 
-def _workflow(record: WorkflowRecord, status: int = 200) -> Reply:
+def workflow_reply(record: WorkflowRecord, status: int = 200) -> Reply:
     return shown(workflow_view(record), status, {"ETag": f'"{record.head.active_version}"'})
 
 
@@ -50,7 +50,7 @@ async def create(request: ApiRequest) -> Reply:
     description = fields.text("description") or ""
     graph = fields.object("graph")
     fields.done()
-    return _workflow(
+    return workflow_reply(
         await services_of(request).workflows.create(workspace_of(request), name or "", description, graph), 201
     )
 
@@ -69,7 +69,7 @@ async def list_workflows(request: ApiRequest) -> Reply:
 @get(WORKFLOW, guards=[needs("read")], opt=described("Read a workflow", "read", None, schemas.Workflow, tagged=True))
 async def read(request: ApiRequest) -> Reply:
     workflow_id = await workflow_id_of(request)
-    return _workflow(await services_of(request).workflows.get(workspace_of(request), workflow_id))
+    return workflow_reply(await services_of(request).workflows.get(workspace_of(request), workflow_id))
 
 
 @patch(
@@ -88,7 +88,7 @@ async def read(request: ApiRequest) -> Reply:
 async def update(request: ApiRequest) -> Reply:
     workflow_id = await workflow_id_of(request)
     changes = await shaped(_changes(request), lambda: workflow_exists(request, workflow_id))
-    return _workflow(await services_of(request).workflows.update(workspace_of(request), workflow_id, **changes))
+    return workflow_reply(await services_of(request).workflows.update(workspace_of(request), workflow_id, **changes))
 
 
 async def _changes(request: ApiRequest) -> dict[str, Any]:

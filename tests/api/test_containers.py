@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.sites import Json, Site, said
+from tests.api.sites import NOBODY, Json, Site, said
 from tests.engine.graphs import line, node
 
 END = node("end", "end", outputs={"it": "{{each.items}}"})
@@ -106,3 +106,10 @@ async def test_what_a_run_kept_goes_along_with_its_fork(site: Site) -> None:
     await site.world.runs.purge_turns(run_id)
     reply = (await site.execute(workflow_id, fork_id, command="resume", message="on")).json()
     assert reply["outputs"] == {"n": list(range(120))}
+
+
+async def test_no_one_runs_the_workflow_of_another_workspace(site: Site) -> None:
+    theirs = (await site.post("/v1/workflows", {"name": "x", "graph": line()}, key="other")).json()["id"]
+    for child in (theirs, NOBODY):
+        reply = await site.post("/v1/workflows", {"name": "x", "graph": line(calls(child))})
+        assert said(reply) == (422, "invalid_graph")

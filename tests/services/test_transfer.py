@@ -85,7 +85,9 @@ class Desk:
         self.store = database.workflows
         self.clock, self.ids = SetClock(NOW), SystemIds()
         none = cast(Any, None)  # no graph here has code or rich templates
-        self.checks = Checks(SchemaChecker(), none, none, House(database).providers, self.store, KINDS)
+        self.checks = Checks(
+            SchemaChecker(), none, none, House(database).providers, self.store, KINDS, searches_the_web=False
+        )
         self.workflows = Workflows(self.store, self.clock, self.ids, self.checks)
         self.exports = Exports(self.store, self.checks)
 

@@ -64,6 +64,9 @@ RUNS: dict[str, list[Call]] = {
         _find(start=NOW, end=NOW),
         _find(workflow_id=WORKFLOW, status="waiting", start=NOW),
     ],
+    "keep_results": [lambda d: d.runs.keep_results(new_id(), "each#2/0", BYTES)],
+    "kept_results": [lambda d: d.runs.kept_results(new_id(), ["each#2/0", "each#2/1"])],
+    "copy_results": [lambda d: d.runs.copy_results(new_id(), new_id())],
     "purge_turns": [lambda d: d.runs.purge_turns(new_id())],
     "remove": [lambda d: d.runs.remove(new_id(), 1)],
     "review_parts": [lambda d: d.runs.review_parts(NOW * 2)],
@@ -79,6 +82,7 @@ async def _insert_workflow(database: Database) -> None:
 WORKFLOWS: dict[str, list[Call]] = {
     "insert": [_insert_workflow],
     "head": [lambda d: d.workflows.head(new_id())],
+    "ids_named": [lambda d: d.workflows.ids_named(WORKSPACE, "a", 10)],
     "head_by_number": [lambda d: d.workflows.head_by_number(1)],
     "update": [lambda d: d.workflows.update(new_id(), {"name": "x"}, active_version=1)],
     "list": [lambda d: d.workflows.list(WORKSPACE, 0, 10)],

@@ -155,6 +155,7 @@ def _is_wanted(run: Run, wanted: RunFilter) -> bool:
         and run.deleted_at is None
         and wanted.workflow_id in (None, run.workflow_id)
         and wanted.status in (None, run.status)
+        and (wanted.among is None or run.id in wanted.among.runs or run.workflow_id in wanted.among.workflows)
         and (wanted.start is None or run.created_at >= wanted.start)
         and (wanted.end is None or run.created_at <= wanted.end)
     )

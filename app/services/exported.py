@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     secrets: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    data_sets: tuple[str, ...] = ()  # or ids
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +84,12 @@ def _steps(path: str) -> list[str | int]:
     return [one[1] or (int(one[2]) if one[2] else json.loads(one[3])) for one in _step.finditer(path)]
 
 
-def needs_of(graphs: Iterable[Value], claims: Iterable[Claim]) -> Needs:
+def needs_of(graphs: Iterable[Value], claims: Sequence[Claim]) -> Needs:
     """The names that the graphs mention. Whatever an author wrote in plain stays where it is, and is not looked for."""
     secrets = {name for graph in graphs for text in _texts(graph) for name in _secrets_in(text)}
     providers = {claim.value[0] for claim in claims if claim.about == "model" and claim.value[0] is not None}
-    return Needs(secrets=tuple(sorted(secrets)), providers=tuple(sorted(providers)))
+    data_sets = {claim.value for claim in claims if claim.about == "dataset"}
+    return Needs(secrets=tuple(sorted(secrets)), providers=tuple(sorted(providers)), data_sets=tuple(sorted(data_sets)))
 
 
 def _secrets_in(text: str) -> Iterator[str]:

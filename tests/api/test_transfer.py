@@ -76,7 +76,7 @@ async def test_an_export_is_one_document_without_secrets_that_says_what_it_needs
         "description": "",
         "graph": CALLING,
         "children": [],
-        "requires": {"secrets": ["crm_path", "crm_token"], "providers": ["echo"]},
+        "requires": {"secrets": ["crm_path", "crm_token"], "providers": ["echo"], "data_sets": []},
     }
 
 

@@ -1,146 +1,27 @@
-"""Exports that take along what a workflow can reach, and their import. One kind here names workflows, one has a body."""
+"""Exports that take along what a workflow can reach, and their import."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, cast
+from typing import Any
 
-import msgspec
 import pytest
 
-from app.adapters.ids import SystemIds
-from app.adapters.json_schema import SchemaChecker
-from app.adapters.mongo.database import Database
-from app.api.interactive.export_file import file_of, parse_file
-from app.engine.kind import Claim, NodeKind
-from app.engine.nodes import CATALOGUE
-from app.engine.validate import check
-from app.engine.values import Value
-from app.ports import StoreUnavailableError, WorkflowHead
-from app.services.checks import Checks
+from app.ports import StoreUnavailableError
 from app.services.errors import ServiceError
 from app.services.exported import MOST_WORKFLOWS, redirected
-from app.services.exports import Exports
-from app.services.imports import Imports
-from app.services.workflows import Workflows
 from app.services.world import GraphCache
-from tests.conformance.samples import NOW, SetClock, version
-from tests.engine.graphs import line, node, source
+from tests.conformance.samples import version
+from tests.engine.graphs import node
 from tests.services.performing import OTHER, OURS
-from tests.services.test_providers import House
+from tests.services.transfers import Desk, Failing, named_in, plain, refers
 from tests.stores import mock_database
 
-Json = dict[str, Any]
 NOBODY = "f" * 24
-
-
-class Named(NodeKind, frozen=True, kw_only=True):
-    """Names a workflow."""
-
-    kind: ClassVar[str] = "named"
-
-    workflow_id: str
-    version: int | None = None
-
-    def claims(self, path: str) -> Iterable[Claim]:
-        yield Claim(f"{path}.workflow_id", "workflow", [self.workflow_id, self.version])
-
-
-class Box(NodeKind, frozen=True, kw_only=True):
-    """Has a graph in it."""
-
-    kind: ClassVar[str] = "box"
-
-    body: Value
-
-    def claims(self, path: str) -> Iterable[Claim]:
-        for claim in check(self.body, KINDS).claims:
-            yield msgspec.structs.replace(claim, path=f"{path}.body.{claim.path}")
-
-
-KINDS = {**CATALOGUE, "named": Named, "box": Box}
-
-
-class Failing:
-    """A store that takes some heads, and then none."""
-
-    def __init__(self, store: Any, heads: int) -> None:
-        self._store = store
-        self._heads = heads
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def insert(self, *given: Any) -> None:
-        if not self._heads:
-            raise StoreUnavailableError("away")
-        self._heads -= 1
-        await self._store.insert(*given)
-
-
-class Desk:
-    """The services over one database."""
-
-    def __init__(self, database: Database) -> None:
-        self.store = database.workflows
-        self.clock, self.ids = SetClock(NOW), SystemIds()
-        none = cast(Any, None)  # no graph here has code or rich templates
-        self.checks = Checks(
-            SchemaChecker(), none, none, House(database).providers, self.store, KINDS, searches_the_web=False
-        )
-        self.workflows = Workflows(self.store, self.clock, self.ids, self.checks)
-        self.exports = Exports(self.store, self.checks)
-
-    async def made(self, name: str, *graphs: Json, workspace: str = OURS) -> str:
-        """With a version of each graph, the last one active."""
-        record = await self.workflows.create(workspace, name, f"{name}!", graphs[0])
-        for graph in graphs[1:]:
-            await self.workflows.update(workspace, record.head.id, source=graph)
-        return record.head.id
-
-    async def file(self, workflow_id: str, version: int | None = None, workspace: str = OURS) -> Json:
-        """As it is sent."""
-        shown = file_of(await self.exports.export(workspace, workflow_id, version))
-        found: Json = msgspec.json.decode(msgspec.json.encode(shown))
-        return found
-
-    async def taken(self, file: Json, store: Any = None) -> Json:
-        """Into the other workspace; the graph of what was exported."""
-        imports = Imports(store or self.store, self.clock, self.ids, self.checks)
-        export, places = parse_file(file)
-        return cast(Json, (await imports.take_in(OTHER, export, places)).source)
-
-    async def theirs(self) -> dict[str, WorkflowHead]:
-        """What the other workspace has, by name."""
-        found, _ = await self.workflows.list(OTHER, 1, 100)
-        return {record.head.name: record.head for record in found}
-
-    async def graph(self, workflow_id: str, number: int) -> Json:
-        return cast(Json, (await self.workflows.version(OTHER, workflow_id, number)).source)
 
 
 @pytest.fixture
 async def desk() -> Desk:
     return Desk(await mock_database())
-
-
-def refers(*named: tuple[str, int | None], boxed: bool = False) -> Json:
-    """A graph with these references, one after the other; boxed: in a body each."""
-    nodes = []
-    for at, (workflow_id, number) in enumerate(named):
-        config = {"workflow_id": workflow_id} if number is None else {"workflow_id": workflow_id, "version": number}
-        inner = node(f"n{at}", "named", **config)
-        nodes.append(node(f"b{at}", "box", body=source([inner], [])) if boxed else inner)
-    return line(*nodes)
-
-
-def named_in(graph: Json) -> list[tuple[str, int | None]]:
-    """Its references, in order."""
-    return [tuple(claim.value) for claim in check(graph, KINDS).claims]  # type: ignore[misc]
-
-
-def plain(text: str) -> Json:
-    return line(node("say", "message", text=text))
 
 
 # ---- a reference is checked when a graph is saved
@@ -160,7 +41,6 @@ async def test_a_graph_may_name_workflows_of_its_own_workspace_that_can_run(desk
         (child, 2),
         (child, 7),
         (NOBODY, None),
-        ("x", 1),
     ]
     for boxed, place in ((False, "config.workflow_id"), (True, "config.body.nodes[0].config.workflow_id")):
         checked = await desk.checks.check(OURS, refers(*wanted, boxed=boxed))
@@ -170,7 +50,6 @@ async def test_a_graph_may_name_workflows_of_its_own_workspace_that_can_run(desk
             (f"nodes[5].{place}", "no version 2 of this workflow"),
             (f"nodes[6].{place}", "version 7 was saved with faults and cannot run"),
             (f"nodes[7].{place}", "no such workflow"),
-            (f"nodes[8].{place}", "no such workflow"),
         ]
     assert (await desk.checks.check(OURS, refers((child, 1), (child, None)))).graph is not None
 
@@ -224,7 +103,7 @@ async def test_an_import_is_new_workflows_that_refer_to_each_other(desk: Desk) -
     for head in theirs.values():  # they can be saved again, and started
         for number in range(head.next_version):
             checked = await desk.checks.check(OTHER, await desk.graph(head.id, number))
-            compiled = await GraphCache(desk.store, KINDS).get(head.id, number)
+            compiled = await GraphCache(desk.store).get(head.id, number)
             stored = await desk.store.version(head.id, number)
             assert checked.graph is not None and compiled is not None and stored is not None
             assert checked.graph.hash == compiled.hash == stored.graph_hash

@@ -239,6 +239,6 @@ EXPORT: Final[Examples] = {
         "description": "Asks a name.",
         "graph": _graph,
         "children": [],
-        "requires": {"secrets": [], "providers": []},
+        "requires": {"secrets": [], "providers": [], "data_sets": []},
     }
 }

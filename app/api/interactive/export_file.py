@@ -31,7 +31,7 @@ def file_of(export: Export) -> Json:
         "description": root.description,
         "graph": root.graphs[root.active],
         "children": [*again, *(_child(child, child.active, dict(child.graphs)) for child in export.children)],
-        "requires": {"secrets": export.needs.secrets, "providers": export.needs.providers},
+        "requires": msgspec.structs.asdict(export.needs),
     }
 
 

@@ -41,6 +41,7 @@ class Requirements(Shape, frozen=True, kw_only=True):
 
     secrets: list[str] | None = None
     providers: list[str] | None = None
+    data_sets: list[str] | None = None
 
 
 class ExportFile(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):

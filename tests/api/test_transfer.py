@@ -109,6 +109,24 @@ async def test_what_is_imported_elsewhere_does_the_same(site: Site) -> None:
     assert again == {**file, "id": theirs["id"], "version": 0}
 
 
+async def test_a_parent_imported_with_its_child_does_the_same(site: Site) -> None:
+    child = await site.workflow(graphs.asking(), name="Child")
+    calls = node("call", "workflow", workflow_id=child, version=0)
+    parent = await site.workflow(
+        line(calls, node("end", "end", outputs={"it": "{{call.outputs.answer}}"})), name="Parent"
+    )
+    await site.patch(f"/v1/workflows/{child}", {"graph": graphs.failing()})
+    made = await site.post("/v1/workflows/import", await exported(site, parent), key="other")
+    assert made.status_code == 201, made.text
+    runs = []
+    for key, one in (("run", parent), ("other", made.json()["id"])):
+        turns = [(await site.execute(one, key=key)).json()]
+        turns.append((await site.execute(one, turns[0]["run_id"], key=key, message="Ada")).json())
+        runs.append([(turn["status"], turn["outputs"], [event["type"] for event in turn["events"]]) for turn in turns])
+    assert runs[0] == runs[1]
+    assert runs[0][1][:2] == ("completed", {"it": "Ada"})
+
+
 async def test_exports_of_what_is_not_there_are_refused(site: Site) -> None:
     address = f"/v1/workflows/{await site.workflow()}/export"
     assert said(await site.get(f"{address}?version=3")) == (404, "not_found")

@@ -11,7 +11,7 @@ from app.services.errors import ServiceError
 from app.services.exported import MOST_WORKFLOWS, redirected
 from app.services.world import GraphCache
 from tests.conformance.samples import version
-from tests.engine.graphs import node
+from tests.engine.graphs import line, node
 from tests.services.performing import OTHER, OURS
 from tests.services.transfers import Desk, Failing, named_in, plain, refers
 from tests.stores import mock_database
@@ -136,6 +136,16 @@ async def test_versions_get_new_numbers_and_the_active_one_is_kept(desk: Desk) -
     assert (made.active_version, made.next_version) == (1, 3)
     assert named_in(graph) == [(made.id, 2), (made.id, 0), (made.id, None)]
     assert [await desk.graph(made.id, number) for number in range(3)] == [plain("1"), plain("3"), plain("5")]
+
+
+async def test_a_tool_of_an_agent_goes_along(desk: Desk) -> None:
+    child = await desk.made("child", plain("0"), plain("1"))
+    tools = [{"name": "ask_it", "type": "workflow", "workflow_id": child, "version": 1}]
+    parent = await desk.made("parent", line(node("a", "agent", prompt="x", tools=tools)))
+    graph = await desk.taken(await desk.file(parent))
+    made = (await desk.theirs())["child"]
+    assert graph["nodes"][1]["config"]["tools"] == [{**tools[0], "workflow_id": made.id, "version": 0}]
+    assert await desk.graph(made.id, 0) == plain("1")
 
 
 async def test_a_workflow_that_names_itself_names_its_copy(desk: Desk) -> None:

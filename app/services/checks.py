@@ -94,7 +94,7 @@ class Checks:
                 provider, model = claim.value
                 return await self._providers.fault(workspace, provider, model)
             case "dataset":
-                return None
+                return "no such data set"  # there is none in any workspace yet
             case "web_search":
                 return None if self._searches_the_web else NOT_CONFIGURED
             case "workflow":

@@ -36,11 +36,8 @@ async def reach_of(world: World, head: WorkflowHead, version: int, graph: Graph)
         number = versions[child_id] if wanted is None else wanted
         if graph_key(child_id, number) in graphs:
             continue
-        child = (
-            await world.graphs.get(child_id, number)
-            if wanted is None or await _is_there(world, head, child_id)
-            else None
-        )
+        is_there = wanted is None or await _is_there(world, head, child_id)
+        child = await world.graphs.get(child_id, number) if is_there else None
         if child is None:
             raise _refused(child_id, f"version {number} of workflow {child_id} is not there or has faults")
         if len(pinned) >= MOST_PINNED:

@@ -128,3 +128,9 @@ async def test_an_agent_searches_a_data_set(site: Site) -> None:
     assert searching.asked == [wanted]
     assert reply["outputs"]["it"]["tool_calls"][0]["result"]["results"][0]["entry_id"] == "e1"
     assert reply["outputs"]["it"]["citations"] == ["https://ours.example"]
+
+
+async def test_a_data_set_that_is_not_there_is_a_fault_at_its_place(site: Site) -> None:
+    book = {"name": "book", "type": "search", "dataset": "ds_1"}
+    refused = await site.post("/v1/workflows", {"name": "x", "graph": agent("x", book)})
+    assert refused.json()["details"] == [{"path": "nodes[1].config.tools[0].dataset", "message": "no such data set"}]

@@ -1,4 +1,4 @@
-"""Nodes that hold a graph of their own: items of a list, rounds of a loop."""
+"""A graph that is executed once for each item of a list, and what bounds graphs within graphs."""
 
 from __future__ import annotations
 
@@ -197,6 +197,18 @@ def test_counts_are_per_item() -> None:
     assert run.status == "aborted_looping_risk"
 
 
+def test_an_effect_in_an_item_is_tried_again_alone() -> None:
+    retry = {"max_attempts": 2, "delay_seconds": 5}
+    run = over(["a", "b"], node("do", "probe", request="{{item}}", retry=retry), output="{{do}}", parallel=2)
+    run.fail("timeout")
+    assert [(effect.request, effect.attempt) for effect in effects(run.at)] == [("b", 1)]
+    run.wait(5)
+    assert [(effect.request, effect.attempt) for effect in effects(run.at)] == [("a", 2), ("b", 1)]
+    run.succeed("A")
+    run.succeed("B")
+    assert run.at.outputs["items"] == ["A", "B"]
+
+
 # ---- people in items
 
 
@@ -238,71 +250,6 @@ def test_a_stop_ends_the_items_and_a_pause_holds_them() -> None:
     assert len(effects(run.at)) == 2
     run.do(Stop(now=run.now))
     assert (run.status, len(run.at.frames)) == ("cancelled", 1)
-
-
-# ---- loop
-
-
-def loop(*body: Json, **config: Any) -> Bench:
-    end = node("end", "end", outputs={"out": "{{loop}}", "n": "[[n?]]"})
-    return Bench(line(node("loop", "loop", body=line(*body), **config), end))
-
-
-def test_a_loop_goes_round_while_it_is_true_and_its_variables_go_along() -> None:
-    run = loop(node("add", "set", values={"s": "[[s]]x"}), variables={"s": ""}, **{"while": "vars.s != 'xxx'"})
-    assert run.at.outputs["out"] == {"variables": {"s": "xxx"}, "count": 3, "exhausted": False}
-    assert [event.index for event in run.those("ItemStarted")] == [0, 1, 2]
-
-
-@pytest.mark.parametrize(("condition", "count", "exhausted"), [("true", 4, True), ("false", 0, False)])
-def test_a_loop_ends_at_its_count_or_before_its_first_round(condition: str, count: int, exhausted: bool) -> None:
-    run = loop(node("n", "no_op"), max_count=4, **{"while": condition})
-    assert run.at.outputs["out"] == {"variables": {}, "count": count, "exhausted": exhausted}
-
-
-def test_what_a_body_sets_is_the_loops_and_what_is_around_it_can_be_read() -> None:
-    graph = line(
-        node("set", "set", values={"n": "outer", "m": "seen"}),
-        node(
-            "loop",
-            "loop",
-            body=line(node("in", "set", values={"n": "[[m]]"})),
-            max_count=1,
-            **{"while": "vars.m == 'seen'"},
-        ),
-        node("end", "end", outputs={"n": "[[n]]", "inner": "{{loop.variables}}"}),
-    )
-    assert Bench(graph).at.outputs == {"n": "outer", "inner": {"n": "seen"}}
-
-
-def test_a_loop_that_asks_goes_on_with_the_answer() -> None:
-    run = loop(
-        node("q", "ask", prompt="more?", output="more"), variables={"more": "yes"}, **{"while": "vars.more == 'yes'"}
-    )
-    run.answer("yes")
-    run.answer("no")
-    assert run.at.outputs["out"] == {"variables": {"more": "no"}, "count": 2, "exhausted": False}
-
-
-def test_a_failing_round_fails_the_loop() -> None:
-    run = loop(node("do", "probe"), **{"while": "true"})
-    run.fail(retryable=False)
-    assert run.at.error == "node 'loop' failed: round 0: node 'loop[0]/do' failed: timeout!"
-
-
-def test_the_talk_of_a_loop_goes_from_round_to_round() -> None:
-    body = [node("q", "ask", prompt="and?"), node("llm", "llm", prompt="go", memory={"window": 10})]
-    run = loop(*body, max_count=2, **{"while": "true"})
-    run.answer("one")
-    run.succeed(answered("first"))
-    run.answer("two")
-    request: Any = effects(run.at)[0].request
-    assert [message["text"] for message in request["messages"]] == ["and?", "one", "and?", "two", "go"]
-
-
-def answered(text: str) -> Json:
-    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "estimated": False}
-    return {"text": text, "finish_reason": "stop", "usage": usage, "provider": "p", "model": "m"}
 
 
 # ---- limits
